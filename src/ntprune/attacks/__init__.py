@@ -1,0 +1,16 @@
+"""What a thief does with a release and a few labelled target images."""
+
+from ntprune.attacks import finetune, null, scratch  # noqa: F401  (they register themselves)
+from ntprune.attacks.base import Attack, Stolen, Theft, ThreatModel
+from ntprune.attacks.registry import attack, attack_class, attack_names, make_attack
+
+__all__ = [
+    "Attack",
+    "Stolen",
+    "Theft",
+    "ThreatModel",
+    "attack",
+    "attack_class",
+    "attack_names",
+    "make_attack",
+]

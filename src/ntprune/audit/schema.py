@@ -1,0 +1,112 @@
+"""`report.json` and `points.csv`: what an audit says (design, section 5)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ScratchCurve(_Frozen):
+    """Training from scratch: mean test accuracy (0 to 1) at each budget, and its spread."""
+
+    curve: list[float]
+    spread: list[float]
+
+
+class Curve(ScratchCurve):
+    """One attack. Areas and gaps are relative to scratch; negative is protected.
+
+    Attributes:
+        curve: mean over seeds of the test accuracy at each budget, 0 to 1.
+        spread: standard deviation over seeds at each budget.
+        slc_auc: area to scratch over log10 of the budget.
+        mean_gap: `slc_auc` divided by the log10 range: the average accuracy difference.
+    """
+
+    slc_auc: float
+    mean_gap: float
+
+
+class Envelope(Curve):
+    """The attack the thief would choose by its own validation data, budget by budget.
+
+    Attributes:
+        ci95: paired 95 % interval of `mean_gap` over seeds.
+        chosen: at each budget, how often each attack was chosen.
+    """
+
+    ci95: tuple[float, float]
+    chosen: list[dict[str, int]]
+
+
+class Control(_Frozen):
+    """What the same thief makes of a model that should not be protected, or of no training.
+
+    Attributes:
+        source: test accuracy of the control on the source, 0 to 1.
+        sparsity: share of its prunable weights that are zero.
+        attacks: by name.
+        envelope: over those attacks.
+    """
+
+    source: float
+    sparsity: float
+    attacks: dict[str, Curve]
+    envelope: Envelope
+
+
+class SourceChange(_Frozen):
+    """Source test accuracy (0 to 1) of the unprotected and of the released file, measured now."""
+
+    name: str
+    before: float
+    after: float
+    drop_pp: float
+
+
+class Flag(_Frozen):
+    """Something a reader must know before believing the numbers.
+
+    Attributes:
+        name: anchor in the documentation of flags.
+        message: what was seen, in one sentence.
+    """
+
+    name: str
+    message: str
+
+
+class Cost(_Frozen):
+    """What the audit took: jobs run, optimiser steps, and seconds summed over jobs."""
+
+    jobs: int
+    steps: int
+    seconds: float
+
+
+class Report(_Frozen):
+    """`report.json`. `release` is the release's card."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    protocol: str
+    release: dict[str, Any]
+    source: SourceChange
+    target: str
+    budgets: list[int]
+    scratch: ScratchCurve
+    attacks: dict[str, Curve]
+    envelope: Envelope
+    controls: dict[str, Control]
+    flags: list[Flag]
+    versions: dict[str, str]
+    cost: Cost
+
+    @property
+    def void(self) -> bool:
+        """Whether the audit declares itself void: the unprotected model has no head start."""
+        return any(flag.name == "void" for flag in self.flags)

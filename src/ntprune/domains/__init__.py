@@ -1,0 +1,18 @@
+"""Labelled image sets: embedded, read by torchvision, from arrays, from folders.
+
+`domain("mnist", root="data")` loads one; `describe()` lists them all. A new one is a file with a
+loader under `@register(...)`, imported here.
+"""
+
+from ntprune.domains import (  # noqa: F401  (imported for their entries in the registry)
+    blended,
+    folder,
+    npz,
+    optdigits,
+    syndigits,
+    torchvision_sets,
+)
+from ntprune.domains.domain import Domain, Split
+from ntprune.domains.registry import describe, domain, domain_names
+
+__all__ = ["Domain", "Split", "describe", "domain", "domain_names"]

@@ -1,0 +1,27 @@
+"""The training loop and what it needs: devices, random streams, batches."""
+
+from ntprune.engine.average import AveragedWeights
+from ntprune.engine.batches import Batches, Resident
+from ntprune.engine.batchnorm import reestimate_batchnorm
+from ntprune.engine.device import resolve_device, threads
+from ntprune.engine.evaluate import accuracy, evaluate
+from ntprune.engine.loop import TrainLog, train
+from ntprune.engine.progress import Progress, silent
+from ntprune.engine.rng import generator, stream_seed
+
+__all__ = [
+    "AveragedWeights",
+    "Batches",
+    "Progress",
+    "Resident",
+    "TrainLog",
+    "accuracy",
+    "evaluate",
+    "generator",
+    "reestimate_batchnorm",
+    "resolve_device",
+    "silent",
+    "stream_seed",
+    "threads",
+    "train",
+]

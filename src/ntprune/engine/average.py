@@ -1,0 +1,50 @@
+"""Weights averaged along a run of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class AveragedWeights:
+    """An exponential moving average of a module's parameters.
+
+    An average measures where training stands as if the learning rate had already come down, so
+    that decisions taken in mid-training aren't driven by the noise of single steps.
+
+    Args:
+        module: whose parameters are followed.
+        decay: weight of the past at each update, in [0, 1).
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._live = [p.detach() for p in module.parameters()]
+        self._mean = [p.clone() for p in self._live]
+        self._updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the current parameters."""
+        self._updates += 1
+        # Early on the plain mean of what was seen, so that the start is forgotten at once.
+        weight = max(1 - self.decay, 1 / self._updates)
+        torch._foreach_lerp_(self._mean, self._live, weight)
+
+    def restart(self) -> None:
+        """Forget the past."""
+        self._updates = 0
+
+    @contextmanager
+    @torch.no_grad()
+    def in_place(self) -> Iterator[list[Tensor]]:
+        """The module holds the average inside the block and its own parameters after it."""
+        own = [p.clone() for p in self._live]
+        torch._foreach_copy_(self._live, self._mean)
+        try:
+            yield self._mean
+        finally:
+            torch._foreach_copy_(self._live, own)

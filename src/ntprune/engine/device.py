@@ -1,0 +1,41 @@
+"""Where tensors live and how many threads work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from ntprune.errors import SettingsError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        SettingsError: the device does not exist on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"device '{name}' is not available here: use --device auto or --device cpu"
+        ) from error
+    return device
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run torch's CPU kernels on `count` threads, then on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,29 @@
+"""Measuring a model. It sets the mode itself and puts it back."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from ntprune.engine.batches import Resident
+from ntprune.models import Model
+
+
+@torch.no_grad()
+def evaluate(model: Model, data: Resident, batch: int = 500) -> tuple[float, float]:
+    """Top-1 accuracy (0 to 1) and mean cross-entropy (nats) in eval mode over every image once."""
+    was_training = model.module.training
+    model.module.eval()
+    correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
+    loss = torch.zeros((), dtype=torch.float64, device=data.labels.device)
+    for images, labels in zip(data.images.split(batch), data.labels.split(batch), strict=True):
+        logits = model(images)
+        correct += (logits.argmax(1) == labels).sum()
+        loss += F.cross_entropy(logits, labels, reduction="sum").double()
+    model.module.train(was_training)
+    return correct.item() / len(data), loss.item() / len(data)
+
+
+def accuracy(model: Model, data: Resident) -> float:
+    """Top-1 accuracy (0 to 1) in eval mode."""
+    return evaluate(model, data)[0]

@@ -1,0 +1,106 @@
+"""The training loop: a fixed number of optimiser steps under one learning-rate cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from ntprune.engine.batches import Batches
+from ntprune.errors import TrainingDivergedError
+from ntprune.models import Model
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainLog:
+    """What a run of training saw.
+
+    Attributes:
+        losses: training loss of every step (nats), float32, on the CPU.
+    """
+
+    losses: Tensor
+
+    @property
+    def first(self) -> float:
+        """Mean loss of the first tenth of the steps."""
+        return self.losses[: max(1, len(self.losses) // 10)].mean().item()
+
+    @property
+    def last(self) -> float:
+        """Mean loss of the last tenth of the steps."""
+        return self.losses[-max(1, len(self.losses) // 10) :].mean().item()
+
+
+def make_optimiser(
+    parameters: Iterable[nn.Parameter], name: str, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """`adamw` or `sgd` (momentum 0.9), fused."""
+    wanted = [p for p in parameters if p.requires_grad]
+    if name == "sgd":
+        return torch.optim.SGD(
+            wanted, lr=lr, momentum=0.9, weight_decay=weight_decay, nesterov=True, fused=True
+        )
+    return torch.optim.AdamW(wanted, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def train(
+    model: Model,
+    batches: Batches,
+    steps: int,
+    *,
+    lr: float,
+    weight_decay: float = 5e-4,
+    optimiser: str = "adamw",
+    parameters: Iterable[nn.Parameter] | None = None,
+    prepare: Callable[[torch.optim.Optimizer], None] | None = None,
+    loss: LossFunction = F.cross_entropy,
+    every: int = 0,
+    on_step: Callable[[int], None] | None = None,
+) -> TrainLog:
+    """Train `model` in place for `steps` steps and leave it in eval mode.
+
+    Args:
+        model: changed in place; runs in train mode.
+        batches: where images and labels come from.
+        steps: optimiser steps, at least 1.
+        lr: peak of a one-cycle schedule (30 % warm-up, cosine down).
+        parameters: what is trained; everything if not given.
+        prepare: called once with the optimiser, for instance to attach masks.
+        loss: of logits (N×classes) and labels (N).
+        every, on_step: `on_step(step)` is called after each `every`-th step and after the last.
+
+    Raises:
+        TrainingDivergedError: the loss was not finite at the end.
+    """
+    opt = make_optimiser(parameters or model.module.parameters(), optimiser, lr, weight_decay)
+    if prepare is not None:
+        prepare(opt)
+    schedule = OneCycleLR(opt, max_lr=lr, total_steps=max(2, steps), cycle_momentum=False)
+    losses: list[Tensor] = []
+    model.module.train()
+    for step in range(1, steps + 1):
+        images, labels = batches.next()
+        value = loss(model(images), labels)
+        opt.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        opt.step()
+        schedule.step()
+        losses.append(value.detach())
+        if on_step is not None and every and (step % every == 0 or step == steps):
+            on_step(step)
+            model.module.train()
+    model.module.eval()
+    log = TrainLog(torch.stack(losses).float().cpu())
+    if not torch.isfinite(log.losses[-1]):
+        raise TrainingDivergedError(
+            f"the loss became {log.losses[-1].item()} after {steps} steps: lower the learning rate "
+            f"(now {lr:g})"
+        )
+    return log

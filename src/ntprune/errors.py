@@ -1,0 +1,63 @@
+"""Every mistake a user can make, each saying what was found, what was expected and the remedy.
+
+The command line prints the message of any `NtpruneError` as one line and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NtpruneError(Exception):
+    """Base of every error that the user can put right. The message is one line."""
+
+
+class UnknownNameError(NtpruneError):
+    """A domain, model, method, attack, engine or protocol that does not exist."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        super().__init__(f"unknown {kind} '{name}': {hint}choose one of {', '.join(names)}")
+
+
+class DataMissingError(NtpruneError):
+    """A file or folder of a domain is not there."""
+
+
+class DataInvalidError(NtpruneError):
+    """Images, labels or splits that no experiment can be run on."""
+
+
+class ModelMismatchError(NtpruneError):
+    """A model that does not fit the data, the weights or the split into encoder and head."""
+
+
+class ReleaseInvalidError(NtpruneError):
+    """A release folder that is missing, damaged, unsafe to load or changed after its card."""
+
+
+class SettingsError(NtpruneError):
+    """A setting outside its range, or settings that contradict each other."""
+
+
+class LayerCollapseError(SettingsError):
+    """A sparsity so high that a layer would lose all its weights."""
+
+
+class ConstraintError(NtpruneError):
+    """No checkpoint kept the source accuracy inside `max_source_drop`."""
+
+
+class TrainingDivergedError(NtpruneError):
+    """The loss became non-finite twice."""
+
+
+class OutputError(NtpruneError):
+    """An output folder that holds something else, cannot be written or is full."""
+
+
+class AuditError(NtpruneError):
+    """An audit that cannot be run or resumed as asked."""

@@ -1,0 +1,248 @@
+"""What every defence has in common. A method implements `run`; the final call owns the rest."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, final
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ntprune.domains import Domain
+from ntprune.engine import Progress, Resident, accuracy, silent
+from ntprune.errors import ConstraintError, DataInvalidError, SettingsError
+from ntprune.models import Model
+from ntprune.release import Card, Release, SourceRecord
+from ntprune.release.card import versions
+from ntprune.sparsity import MaskSet
+
+
+class Settings(BaseModel):
+    """Settings that every method has.
+
+    Attributes:
+        sparsity: share of prunable weights that become exactly zero, in [0, 1).
+        max_source_drop: percentage points of source validation accuracy that may be lost.
+        batch: images of each domain a step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sparsity: float = Field(default=0.0, ge=0, lt=1)
+    max_source_drop: float = Field(default=1.0, ge=0, le=100)
+    batch: int = Field(default=128, ge=2)
+
+
+@dataclass
+class Defence:
+    """What a method works with.
+
+    Attributes:
+        model: its own copy of the trained model, to be changed.
+        train, validation: the owner's source data.
+        targets: the defender's slices of the targets, (train, validation, classes) each.
+        shift, flip: augmentation that keeps the meaning of the images.
+        before: source validation accuracy (0 to 1) of the model as given.
+        seed: of every random draw.
+        progress: told how far the work is.
+        history: records to append to.
+    """
+
+    model: Model
+    train: Resident
+    validation: Resident
+    targets: list[TargetData]
+    shift: int
+    flip: bool
+    before: float
+    seed: int
+    progress: Progress
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model and the data live."""
+        return self.model.device
+
+
+@dataclass(frozen=True)
+class TargetData:
+    """The defender's slice of one target."""
+
+    name: str
+    train: Resident
+    validation: Resident
+    classes: int
+
+
+@dataclass
+class Outcome:
+    """What `run` returns: masks over the prunable weights and the optimiser steps spent."""
+
+    masks: MaskSet
+    steps: int
+
+
+class Method(ABC):
+    """A defence. Subclasses set `name`, `summary`, `source` and `Settings`, and write `run`.
+
+    Args:
+        settings: fields of the method's `Settings`.
+
+    Raises:
+        SettingsError: an unknown field, or a value outside its range.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    needs_target: ClassVar[bool] = False
+    # Controls are measured whatever they lose; a defence must keep its promise.
+    keeps_constraint: ClassVar[bool] = False
+    Settings: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            self.settings = self.Settings(**settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(sorted(self.Settings.model_fields))
+            raise SettingsError(
+                f"method '{self.name}', setting '{where}' = {first['input']!r}: {first['msg']} "
+                f"(settings are {known})"
+            ) from error
+
+    @final
+    def __call__(
+        self,
+        base: Release | Model,
+        source: Domain,
+        targets: Sequence[Domain] = (),
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        progress: Progress = silent,
+    ) -> Release:
+        """Protect `base` and return the release. `base` is not changed.
+
+        Args:
+            base: the trained model.
+            source: the authorised domain; the model's classes are its classes.
+            targets: domains the model must not be reused for.
+            seed: of every random draw.
+            device: where to work.
+            progress: told how far the work is.
+
+        Raises:
+            DataInvalidError: source and model or target don't fit each other.
+            ConstraintError: no checkpoint kept the source accuracy.
+        """
+        given = base if isinstance(base, Release) else unprotected(base, source, seed)
+        check_fit(given.model, source, targets)
+        if self.needs_target and not targets:
+            raise SettingsError(f"method '{self.name}' needs a target: add --target NAME")
+        # Masks and settings are checked against the layers before any time is spent.
+        model = given.model.copy().to(device)
+        work = Defence(
+            model=model,
+            train=Resident.of(source.owner_train, model.preprocessing, model.device),
+            validation=Resident.of(source.owner_validation, model.preprocessing, model.device),
+            targets=[
+                TargetData(
+                    t.name,
+                    Resident.of(t.train, model.preprocessing, model.device),
+                    Resident.of(t.validation, model.preprocessing, model.device),
+                    len(t.classes),
+                )
+                for t in targets
+            ],
+            shift=1 if model.preprocessing.size <= 16 else 2,
+            flip=source.flips,
+            before=given.card.source.validation,
+            seed=seed,
+            progress=progress,
+        )
+        outcome = self.run(work)
+        outcome.masks.apply_(model.module)
+        model.module.eval()
+        record = measure(model, source)
+        drop = 100 * (given.card.source.validation - record.validation)
+        if self.keeps_constraint and drop > self.settings.max_source_drop + 1e-9:
+            raise ConstraintError(
+                f"no checkpoint kept the source accuracy: the best lost {drop:.2f} percentage "
+                f"points on validation data, {self.settings.max_source_drop:g} are allowed; lower "
+                "--sparsity or raise --max-source-drop"
+            )
+        card = Card(
+            method=self.name,
+            settings=self.settings.model_dump(mode="json"),
+            model=model.spec,
+            source=record,
+            base=given.card.source,
+            targets=tuple(t.name for t in targets),
+            sparsity=outcome.masks.sparsity,
+            layers=outcome.masks.per_layer(),
+            steps=outcome.steps,
+            seed=seed,
+            versions=versions(),
+        )
+        masks = outcome.masks.to("cpu")
+        return Release(model.to("cpu"), masks, card, work.history, base=given)
+
+    @abstractmethod
+    def run(self, work: Defence) -> Outcome:
+        """Change `work.model` in place and return the masks of the release."""
+
+
+def measure(model: Model, source: Domain) -> SourceRecord:
+    """Accuracy of `model` on the validation and the test split of its source."""
+    parts = [
+        accuracy(model, Resident.of(split, model.preprocessing, model.device))
+        for split in (source.owner_validation, source.test)
+    ]
+    return SourceRecord(
+        name=source.name, content_hash=source.content_hash, validation=parts[0], test=parts[1]
+    )
+
+
+def unprotected(model: Model, source: Domain, seed: int) -> Release:
+    """`model` as a release of method `none`."""
+    model = model.copy().to("cpu")
+    model.module.eval()
+    masks = MaskSet({n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()})
+    card = Card(
+        method="none",
+        settings={},
+        model=model.spec,
+        source=measure(model, source),
+        sparsity=0.0,
+        layers=masks.per_layer(),
+        steps=0,
+        seed=seed,
+        versions=versions(),
+    )
+    return Release(model, masks, card)
+
+
+def check_fit(model: Model, source: Domain, targets: Sequence[Domain]) -> None:
+    """Refuse a source whose classes the model doesn't have, and a target that is the source."""
+    if source.classes != model.spec.classes:
+        raise DataInvalidError(
+            f"source '{source.name}' has classes {', '.join(source.classes)} and the model has "
+            f"{', '.join(model.spec.classes)}: give the source the model was trained on"
+        )
+    for target in targets:
+        if target.name == source.name or target.content_hash == source.content_hash:
+            raise DataInvalidError(
+                f"target '{target.name}' is the source itself: a model can't be kept and ruined "
+                "on the same data; name another target"
+            )
+
+
+def steps_for(images: int, batch: int, epochs: float) -> int:
+    """Optimiser steps of `epochs` passes over `images`, at least 1."""
+    return max(1, math.ceil(epochs * images / batch))

@@ -1,0 +1,21 @@
+"""The control that prunes the smallest weights."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ntprune.methods.registry import method
+from ntprune.methods.source_only import SourceOnly
+from ntprune.sparsity import GlobalMagnitude
+
+
+@method
+class Magnitude(SourceOnly):
+    """Keeps the largest magnitudes over all layers and fine-tunes on the source."""
+
+    name = "magnitude"
+    summary = "global magnitude pruning, fine-tuned on the source only"
+
+    def choose(self, weights: list[Tensor], seed: int) -> list[Tensor]:
+        """The largest magnitudes."""
+        return GlobalMagnitude().masks(weights, self.settings.sparsity)

@@ -1,0 +1,249 @@
+"""Non-Transferable Pruning: ADMM on a source, a target and a Fisher-space term (design, section 4).
+
+Ding, Su, Ding, Fei: Non-transferable Pruning, ECCV 2024 (arXiv 2410.08015); facts/methods.md, 1.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ntprune.engine import (
+    AveragedWeights,
+    Batches,
+    Resident,
+    accuracy,
+    generator,
+    reestimate_batchnorm,
+)
+from ntprune.engine.loop import make_optimiser
+from ntprune.errors import TrainingDivergedError
+from ntprune.methods.base import Defence, Method, Outcome, Settings
+from ntprune.methods.controller import Controller
+from ntprune.methods.registry import method
+from ntprune.methods.strength import quick_thief
+from ntprune.methods.target_head import TargetHead
+from ntprune.objectives import clamped_cross_entropy, fisher_ratio
+from ntprune.sparsity import ADMM, GlobalMagnitude, MaskSet, cubic
+
+
+class NTPSettings(Settings):
+    """Settings of `ntp`.
+
+    Attributes:
+        alpha: weight of the clamped target cross-entropy, ≥ 0.
+        clamp: its ceiling in nats.
+        fisher: weight λ of the Fisher ratio of target features, ≥ 0.
+        rounds: outer ADMM rounds.
+        inner: optimiser steps of a W-step.
+        finish: masked steps after the last round.
+        refit: steps of the target head before each round.
+        lr: learning rate of AdamW; it falls along a cosine in the finish.
+        average: decay of the weight average that is measured and released.
+        rho: initial ADMM penalty weight.
+        ceiling: highest sparsity of a single layer.
+    """
+
+    sparsity: float = Field(default=0.98, ge=0, lt=1)
+    alpha: float = Field(default=0.1, ge=0)
+    clamp: float = Field(default=5.0, gt=0)
+    fisher: float = Field(default=1.0, ge=0)
+    rounds: int = Field(default=20, ge=1)
+    inner: int = Field(default=40, ge=1)
+    finish: int = Field(default=1200, ge=1)
+    refit: int = Field(default=30, ge=1)
+    lr: float = Field(default=2e-3, gt=0)
+    average: float = Field(default=0.98, ge=0, lt=1)
+    rho: float = Field(default=0.1, gt=0)
+    ceiling: float = Field(default=0.998, gt=0, lt=1)
+
+
+@method
+class NTP(Method):
+    """Prune by ADMM so that source accuracy stays and target features stop separating classes."""
+
+    name = "ntp"
+    summary = "ADMM pruning with a clamped target loss and a Fisher regulariser"
+    reference = "Ding et al., ECCV 2024 (arXiv 2410.08015)"
+    needs_target = True
+    keeps_constraint = True
+    Settings = NTPSettings
+    settings: NTPSettings
+
+    def run(self, work: Defence) -> Outcome:
+        """ADMM rounds, then masked training; the strongest checkpoint inside the constraint."""
+        return _Run(self.settings, work).run()
+
+
+class _Run:
+    """One protection run: the state that the rounds and the finish share."""
+
+    CHECKS: ClassVar[int] = 20
+    # Images that a decision inside the rounds is based on; the release is judged on all of them.
+    GLANCE: ClassVar[int] = 2000
+
+    def __init__(self, settings: NTPSettings, work: Defence) -> None:
+        self.settings = settings
+        self.work = work
+        self.model = work.model
+        self.prunable = self.model.prunable()
+        weights = list(self.prunable.values())
+        projection = GlobalMagnitude(settings.ceiling)
+        projection.masks(weights, settings.sparsity)  # fails now rather than after an hour
+        self.admm = ADMM(weights, projection, settings.rho)
+        self.average = AveragedWeights(self.model.module, settings.average)
+        self.controller = Controller(settings.max_source_drop)
+        self.heads = [
+            TargetHead(self.model, t, seed=work.seed + i) for i, t in enumerate(work.targets)
+        ]
+        self.source = self._batches(work.train, "source")
+        self.targets = [self._batches(t.train, t.name) for t in work.targets]
+        self.steps = 0
+        self.diverged = False
+
+    def run(self) -> Outcome:
+        glance = self.work.validation.take(
+            torch.arange(min(self.GLANCE, len(self.work.validation)))
+        )
+        before = self._accuracy(glance)
+        for number in range(1, self.settings.rounds + 1):
+            self._round(number, glance, before)
+        masks = MaskSet(dict(zip(self.prunable, self.admm.masks(), strict=True)))
+        self._finish(masks)
+        return Outcome(masks, self.steps)
+
+    def loss(self) -> tuple[Tensor, Tensor]:
+        """The objective on fresh batches, and its parts (source, target, Fisher), detached."""
+        images, labels = self.source.next()
+        source = F.cross_entropy(self.model(images), labels)
+        strength = self.controller.strength
+        total, away, fisher = source, source.new_zeros(()), source.new_zeros(())
+        for batches, head in zip(self.targets, self.heads, strict=True):
+            images, labels = batches.next()
+            features = self.model.encode(images)
+            target = clamped_cross_entropy(head(features), labels, self.settings.clamp)
+            ratio = fisher_ratio(features, labels, head.classes)
+            away, fisher = away + target.detach(), fisher + ratio.detach()
+            pressure = self.settings.fisher * ratio - self.settings.alpha * target
+            total = total + strength / len(self.heads) * pressure
+        return total, torch.stack((source.detach(), away, fisher))
+
+    def _round(self, number: int, glance: Resident, before: float) -> None:
+        sparsity = cubic(number, self.settings.rounds, self.settings.sparsity)
+        opt = make_optimiser(self.model.module.parameters(), "adamw", self.settings.lr, 5e-4)
+        parts = self._descend(opt, self.settings.inner, 1.0, pull=True)
+        residuals = self.admm.update(sparsity)
+        with self.average.in_place():
+            drop = 100 * (before - self._accuracy(glance))
+        self._record(
+            "admm",
+            parts,
+            drop,
+            sparsity=sparsity,
+            primal=residuals.primal,
+            dual=residuals.dual,
+            rho=residuals.rho,
+        )
+        self.controller.update(drop)
+        self.work.progress("ADMM rounds", number, self.settings.rounds, f"drop {drop:.2f} pp")
+
+    def _finish(self, masks: MaskSet) -> None:
+        settings, work = self.settings, self.work
+        opt = make_optimiser(self.model.module.parameters(), "adamw", settings.lr, 5e-4)
+        masks.attach(self.model.module, opt)
+        self.average.restart()
+        best: tuple[tuple[bool, float], dict[str, Tensor]] | None = None
+        every = max(1, settings.finish // self.CHECKS)
+        for start in range(0, settings.finish, every):
+            count = min(every, settings.finish - start)
+            cosine = 0.5 * (1 + math.cos(math.pi * start / settings.finish))
+            parts = self._descend(opt, count, cosine)
+            with self.average.in_place():
+                drop = 100 * (work.before - self._accuracy(work.validation))
+                thief = sum(quick_thief(self.model, t, work.seed) for t in work.targets)
+                thief /= len(work.targets)
+                inside = drop <= settings.max_source_drop
+                # Outside the constraint the smallest drop is kept, to say how close it came.
+                rank = (inside, -thief if inside else -drop)
+                if best is None or rank > best[0]:
+                    best = rank, copy.deepcopy(self.model.module.state_dict())
+            self._record("finish", parts, drop, sparsity=masks.sparsity, thief=thief)
+            self.controller.update(drop)
+            work.progress("finish", start + count, settings.finish, f"drop {drop:.2f} pp")
+        assert best is not None
+        self.model.module.load_state_dict(best[1])
+
+    def _descend(
+        self,
+        optimiser: torch.optim.Optimizer,
+        steps: int,
+        scale: float,
+        *,
+        pull: bool = False,
+    ) -> Tensor:
+        """Re-fit the heads, then `steps` optimiser steps; the mean of the loss parts.
+
+        A non-finite loss is rolled back once and tried again at a third of the learning rate.
+        """
+        for head in self.heads:
+            head.refit(self.model, self.settings.refit)
+        good = copy.deepcopy((self.model.module.state_dict(), optimiser.state_dict()))
+        while True:
+            for group in optimiser.param_groups:
+                group["lr"] = self.settings.lr * scale * (0.3 if self.diverged else 1.0)
+            parts = self._steps(optimiser, steps, pull)
+            if torch.isfinite(parts).all():
+                return parts
+            if self.diverged:
+                raise TrainingDivergedError(
+                    "the loss became non-finite twice, also at a third of the learning rate: "
+                    "lower the method's lr, alpha or fisher"
+                )
+            self.diverged = True
+            self.model.module.load_state_dict(good[0])
+            optimiser.load_state_dict(good[1])
+            self.average.restart()
+
+    def _steps(self, optimiser: torch.optim.Optimizer, steps: int, pull: bool) -> Tensor:
+        self.model.module.train()
+        seen = []
+        for _ in range(steps):
+            total, parts = self.loss()
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+            if pull:
+                self.admm.pull()
+            optimiser.step()
+            self.average.update()
+            seen.append(parts)
+        self.steps += steps
+        return torch.stack(seen).mean(0)
+
+    def _accuracy(self, data: Resident) -> float:
+        """Accuracy with BatchNorm statistics of the source alone."""
+        reestimate_batchnorm(self.model, self.work.train)
+        return accuracy(self.model, data)
+
+    def _batches(self, data: Resident, role: str) -> Batches:
+        work = self.work
+        draw = generator(work.seed, "ntp", role)
+        return Batches(data, self.settings.batch, draw, shift=work.shift, flip=work.flip)
+
+    def _record(self, phase: str, parts: Tensor, drop: float, **more: float) -> None:
+        source, target, fisher = parts.tolist()
+        entry: dict[str, Any] = {
+            "phase": phase,
+            "step": self.steps,
+            "source_loss": source,
+            "target_loss": target,
+            "fisher": fisher,
+            "drop_pp": drop,
+            "strength": self.controller.strength,
+        }
+        self.work.history.append(entry | more)

@@ -1,0 +1,107 @@
+"""The model worth stealing: supervised training on the source."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import Tensor
+
+from ntprune.domains import Domain
+from ntprune.engine import (
+    Batches,
+    Progress,
+    Resident,
+    accuracy,
+    generator,
+    resolve_device,
+    silent,
+    stream_seed,
+    train,
+)
+from ntprune.methods.base import steps_for, unprotected
+from ntprune.models import Model, ModelSpec, Preprocessing
+from ntprune.release import Release
+
+
+def pretrain(
+    architecture: str,
+    source: Domain,
+    *,
+    epochs: float = 10,
+    lr: float = 3e-3,
+    batch: int = 128,
+    width: int | None = None,
+    size: int | None = None,
+    stem: str = "small",
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Release:
+    """Train `architecture` from scratch on `source` and keep the best validation checkpoint.
+
+    Args:
+        architecture: name in the architecture registry.
+        source: its `owner_train` split is trained on, its `owner_validation` split chooses.
+        epochs: passes over the training images.
+        lr: peak of a one-cycle schedule of AdamW.
+        batch: images a step.
+        width: channels of the first stage, where the architecture has the choice.
+        size: pixels the network reads; the domain's own size if not given.
+        stem: `small` or `imagenet`.
+        seed: of initialisation, order and augmentation.
+        device: `auto`, `cpu`, `cuda`, ...
+        progress: told how far training is.
+
+    Returns:
+        A release of method `none`; its card holds validation and test accuracy.
+
+    Raises:
+        UnknownNameError: no such architecture.
+    """
+    images = source.owner_train.images
+    size = size or source.size
+    spec = ModelSpec.model_validate(
+        {
+            "architecture": architecture,
+            "classes": source.classes,
+            "stem": stem,
+            "width": width,
+            "preprocessing": Preprocessing.fit(images, source.channels, size),
+        }
+    )
+    model = Model.fresh(spec, stream_seed(seed, "pretrain", "init")).to(resolve_device(device))
+    data = Resident.of(source.owner_train, model.preprocessing, model.device)
+    held_out = Resident.of(source.owner_validation, model.preprocessing, model.device)
+    steps = steps_for(len(data), batch, epochs)
+    history: list[dict[str, Any]] = []
+    best: tuple[float, dict[str, Tensor]] = (-1.0, {})
+
+    def look(step: int) -> None:
+        nonlocal best
+        reached = accuracy(model, held_out)
+        history.append({"phase": "pretrain", "step": step, "validation": reached})
+        if reached >= best[0]:
+            best = reached, copy.deepcopy(model.module.state_dict())
+        progress("pretraining", step, steps, f"validation {100 * reached:.2f} %")
+
+    train(
+        model,
+        Batches(
+            data,
+            batch,
+            generator(seed, "pretrain", "order"),
+            shift=1 if size <= 16 else 2,
+            flip=source.flips,
+        ),
+        steps,
+        lr=lr,
+        every=max(1, steps // 10),
+        on_step=look,
+    )
+    model.module.load_state_dict(best[1])
+    release = unprotected(model, source, seed)
+    settings = {"epochs": epochs, "lr": lr, "batch": batch, "optimiser": "adamw, one-cycle"}
+    release.card = release.card.model_copy(update={"settings": settings, "steps": steps})
+    release.history = history
+    return release

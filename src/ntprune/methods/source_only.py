@@ -1,0 +1,66 @@
+"""Controls that prune without looking at the target and recover on the source."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from pydantic import Field
+from torch import Tensor
+
+from ntprune.engine import Batches, generator, reestimate_batchnorm, train
+from ntprune.methods.base import Defence, Method, Outcome, Settings
+from ntprune.sparsity import MaskSet
+
+
+class SourceOnlySettings(Settings):
+    """Settings of the source-only controls.
+
+    Attributes:
+        steps: optimiser steps of fine-tuning on the source; as many as the defence had.
+        lr: peak learning rate of AdamW.
+    """
+
+    sparsity: float = Field(default=0.98, ge=0, lt=1)
+    steps: int = Field(default=1000, ge=1)
+    lr: float = Field(default=2e-3, gt=0)
+
+
+class SourceOnly(Method):
+    """One mask, then masked fine-tuning on the source. Subclasses choose the mask."""
+
+    reference = "control"
+    Settings = SourceOnlySettings
+    settings: SourceOnlySettings
+
+    def run(self, work: Defence) -> Outcome:
+        """Prune at once and fine-tune for `steps`."""
+        prunable = work.model.prunable()
+        chosen = self.choose(list(prunable.values()), work.seed)
+        masks = MaskSet(dict(zip(prunable, chosen, strict=True)))
+        batches = Batches(
+            work.train,
+            self.settings.batch,
+            generator(work.seed, self.name, "source"),
+            shift=work.shift,
+            flip=work.flip,
+        )
+        steps = self.settings.steps
+        train(
+            work.model,
+            batches,
+            steps,
+            lr=self.settings.lr,
+            prepare=lambda opt: void(masks.attach(work.model.module, opt)),
+            every=max(1, steps // 10),
+            on_step=lambda step: work.progress(f"{self.name} control", step, steps),
+        )
+        reestimate_batchnorm(work.model, work.train)
+        return Outcome(masks, steps)
+
+    @abstractmethod
+    def choose(self, weights: list[Tensor], seed: int) -> list[Tensor]:
+        """Bool masks (True keeps) of `settings.sparsity`, one for each weight."""
+
+
+def void(_: object) -> None:
+    """Drops a value."""

@@ -1,0 +1,62 @@
+"""The classifier a thief would put on the frozen encoder, re-fitted as the encoder moves."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ntprune.methods.base import TargetData
+from ntprune.models import Model
+
+
+class TargetHead:
+    """A head for one target.
+
+    A head frozen once is trivially misaligned while the features stay intact, so it is re-fitted
+    before every round of the defence.
+
+    Args:
+        model: whose encoder it sits on.
+        target: the defender's slice of the target.
+        seed: of its initial weights.
+        images: how many target images are used for fitting.
+    """
+
+    def __init__(self, model: Model, target: TargetData, seed: int, images: int = 2048) -> None:
+        names = tuple(str(i) for i in range(target.classes))
+        self.head: nn.Module = copy.deepcopy(model.new_head(names, seed).head)
+        self.data = target.train.take(torch.arange(min(images, len(target.train))))
+        self.classes = target.classes
+
+    def refit(self, model: Model, steps: int, lr: float = 3e-3) -> float:
+        """Fit for `steps` full-batch steps on features of the current encoder.
+
+        BatchNorm uses the target's own batch statistics, as it does while a thief fine-tunes.
+
+        Returns:
+            The cross-entropy reached (nats).
+        """
+        model.module.train()
+        with torch.no_grad():
+            features = torch.cat([model.encode(part) for part in self.data.images.split(256)])
+        parameters = list(self.head.parameters())
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        optimiser = torch.optim.AdamW(parameters, lr=lr, weight_decay=5e-4, fused=True)
+        loss = features.new_zeros(())
+        for _ in range(steps):
+            loss = F.cross_entropy(self.head(features), self.data.labels)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        return float(loss.detach())
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Logits of the target's classes."""
+        logits: Tensor = self.head(features)
+        return logits

@@ -1,0 +1,18 @@
+"""Trained networks as an encoder and a head, with the preprocessing that belongs to them."""
+
+from ntprune.models.model import Model
+from ntprune.models.preprocessing import Preprocessing
+from ntprune.models.registry import architecture, architecture_names, build, register_architecture
+from ntprune.models.spec import ModelSpec
+from ntprune.models.wrap import wrap
+
+__all__ = [
+    "Model",
+    "ModelSpec",
+    "Preprocessing",
+    "architecture",
+    "architecture_names",
+    "build",
+    "register_architecture",
+    "wrap",
+]

@@ -1,0 +1,94 @@
+"""What turns raw pixels into a network's input. It travels with the model, never with the caller."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ntprune.errors import ModelMismatchError
+
+# ITU-R 601 luma, what every image library uses to turn RGB into grey.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class Preprocessing(BaseModel):
+    """Resize, channel conversion and normalisation.
+
+    Attributes:
+        channels: channels the network reads, 1 or 3.
+        size: height and width the network reads, in pixels.
+        mean, std: per channel, on the 0-to-1 scale.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int = Field(ge=1)
+    size: int = Field(ge=4)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, images: Tensor, channels: int, size: int) -> Preprocessing:
+        """Statistics of `images` (uint8, N×C×H×W) after resizing to `channels` and `size`."""
+        blank = cls(channels=channels, size=size, mean=(0.0,) * channels, std=(1.0,) * channels)
+        pixels = blank.resize(images).to(torch.float32).div_(255)
+        mean = pixels.mean(dim=(0, 2, 3))
+        std = pixels.std(dim=(0, 2, 3)).clamp_min(1e-3)
+        # Four decimals survive JSON exactly, so a reloaded model sees the very same input.
+        return blank.model_copy(
+            update={
+                "mean": tuple(round(float(v), 4) for v in mean),
+                "std": tuple(round(float(v), 4) for v in std),
+            }
+        )
+
+    def resize(self, images: Tensor) -> Tensor:
+        """`images` (uint8, N×C×H×W) as uint8, N×`channels`×`size`×`size`.
+
+        Raises:
+            ModelMismatchError: the images' channels can't be turned into the network's.
+        """
+        images = self._match_channels(images)
+        if images.shape[-1] == self.size and images.shape[-2] == self.size:
+            return images
+        parts = [
+            F.interpolate(
+                part.to(torch.float32),
+                size=(self.size, self.size),
+                mode="bilinear",
+                antialias=True,
+                align_corners=False,
+            )
+            .round_()
+            .clamp_(0, 255)
+            .to(torch.uint8)
+            for part in images.split(4096)
+        ]
+        return torch.cat(parts)
+
+    def normalise(self, batch: Tensor) -> Tensor:
+        """A resized uint8 batch as float32, channels_last, normalised."""
+        mean = torch.tensor(self.mean, device=batch.device).view(1, -1, 1, 1) * 255
+        std = torch.tensor(self.std, device=batch.device).view(1, -1, 1, 1) * 255
+        pixels = batch.to(torch.float32, memory_format=torch.channels_last)
+        return pixels.sub_(mean).div_(std)
+
+    def _match_channels(self, images: Tensor) -> Tensor:
+        found = images.shape[1]
+        if found == self.channels:
+            return images
+        if found == 1 and self.channels == 3:
+            return images.expand(-1, 3, -1, -1).contiguous()
+        if found == 3 and self.channels == 1:
+            weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
+            parts = [
+                (part.to(torch.float32) * weights).sum(1, keepdim=True).round_().to(torch.uint8)
+                for part in images.split(4096)
+            ]
+            return torch.cat(parts)
+        raise ModelMismatchError(
+            f"the images have {found} channels and the model reads {self.channels}: "
+            "use grey (1) or RGB (3) images"
+        )

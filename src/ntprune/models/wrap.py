@@ -1,0 +1,112 @@
+"""Any `nn.Module` as a `Model`, checked before it is believed."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from ntprune.errors import ModelMismatchError
+from ntprune.models.model import Model
+from ntprune.models.preprocessing import Preprocessing
+from ntprune.models.registry import Parts, register_architecture
+from ntprune.models.spec import ModelSpec
+
+
+def wrap(
+    module: nn.Module,
+    *,
+    encoder: str,
+    head: str,
+    classes: tuple[str, ...],
+    preprocessing: Preprocessing,
+    name: str | None = None,
+) -> Model:
+    """See `module` as encoder and head.
+
+    Args:
+        module: any network for which `module(x) == head(encoder(x))`.
+        encoder, head: names of the two submodules, as in `module.get_submodule`. The head may
+            receive feature maps or vectors; its last `nn.Linear` is the classifier.
+        classes: class names in the order of the outputs.
+        preprocessing: what its input looks like.
+        name: registers the architecture under this name, so that releases of it load again in
+            this process; `<class name>` in lower case if not given.
+
+    Raises:
+        ModelMismatchError: a part does not exist, the two parts do not make up the whole, the
+            outputs don't match the classes, or the head has no linear layer.
+        SettingsError: the name is taken by another architecture.
+    """
+    parts = _split(module, encoder, head)
+    name = name or type(module).__name__.lower()
+    spec = ModelSpec(architecture=name, classes=classes, preprocessing=preprocessing)
+    _check(parts, spec)
+    blueprint = copy.deepcopy(module).cpu()
+
+    def builder(wanted: ModelSpec) -> Parts:
+        net = copy.deepcopy(blueprint)
+        for layer in net.modules():
+            reset = getattr(layer, "reset_parameters", None)
+            if callable(reset):
+                reset()
+        _resize_classifier(net, head, len(wanted.classes))
+        return _split(net, encoder, head)
+
+    register_architecture(name, builder)
+    return Model(parts, spec)
+
+
+def _split(module: nn.Module, encoder: str, head: str) -> Parts:
+    found = dict(module.named_modules())
+    for part in (encoder, head):
+        if part not in found or not part:
+            top = ", ".join(n for n, _ in module.named_children())
+            raise ModelMismatchError(
+                f"the module has no part '{part}': its top-level parts are {top}"
+            )
+    return Parts(module, found[encoder], found[head])
+
+
+def _check(parts: Parts, spec: ModelSpec) -> None:
+    if not any(isinstance(layer, nn.Linear) for layer in parts.head.modules()):
+        raise ModelMismatchError(
+            "the head has no nn.Linear: name the part that ends in the classifier"
+        )
+    pre = spec.preprocessing
+    device = next(parts.module.parameters()).device
+    probe = torch.linspace(-1, 1, 2 * pre.channels * pre.size**2, device=device)
+    probe = probe.view(2, pre.channels, pre.size, pre.size)
+    was_training = parts.module.training
+    parts.module.eval()
+    try:
+        with torch.no_grad():
+            whole = parts.module(probe)
+            split = parts.head(parts.encoder(probe))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelMismatchError(
+            f"the parts cannot read {pre.channels}×{pre.size}×{pre.size} images: {reason}"
+        ) from error
+    finally:
+        parts.module.train(was_training)
+    if whole.shape != split.shape or not torch.allclose(whole, split, atol=1e-4):
+        raise ModelMismatchError(
+            "head(encoder(x)) differs from module(x): wrap the module in one whose forward is "
+            "exactly these two parts"
+        )
+    if whole.shape[-1] != len(spec.classes):
+        raise ModelMismatchError(
+            f"the head has {whole.shape[-1]} outputs and {len(spec.classes)} classes were named"
+        )
+
+
+def _resize_classifier(module: nn.Module, head: str, classes: int) -> None:
+    inner = module.get_submodule(head).named_modules()
+    name, last = [(n, m) for n, m in inner if isinstance(m, nn.Linear)][-1]
+    if last.out_features == classes:
+        return
+    parent, _, child = f"{head}.{name}".rstrip(".").rpartition(".")
+    fresh = nn.Linear(last.in_features, classes, bias=last.bias is not None)
+    setattr(module.get_submodule(parent), child, fresh)

@@ -1,0 +1,35 @@
+"""The Fisher-space regulariser: how well classes separate in a feature space."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def fisher_ratio(features: Tensor, labels: Tensor, classes: int, eps: float = 1e-6) -> Tensor:
+    """Trace-type Fisher ratio S_B / S_W of L2-normalised features (design, section 4).
+
+    S_B = Σ_c (n_c/N)·‖μ_c − μ‖² and S_W = (1/N)·Σ_i ‖f_i − μ_{y_i}‖², over the classes present in
+    the batch; a class that is absent has weight zero. Features are L2-normalised over channels
+    (dimension 1) at each location, then flattened.
+
+    Args:
+        features: N×D or N×D×(any shape), float.
+        labels: N, int64, in [0, classes).
+        classes: number of classes.
+        eps: added to S_W.
+
+    Returns:
+        A scalar ≥ 0; zero if all class means coincide.
+    """
+    flat = F.normalize(features, dim=1).flatten(1)
+    centred = flat - flat.mean(0)
+    # A comparison instead of one_hot, which reads its input back from the device to check it.
+    member = (labels[:, None] == torch.arange(classes, device=labels.device)).to(flat.dtype)
+    counts = member.sum(0)
+    means = (member.T @ centred) / counts.clamp_min(1)[:, None]
+    between = (counts / len(flat)) @ means.square().sum(1)
+    # Total scatter is the sum of both, so the distances to class means need no second pass.
+    within = centred.square().sum(1).mean() - between
+    return between / (within.clamp_min(0) + eps)

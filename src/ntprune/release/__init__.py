@@ -1,0 +1,8 @@
+"""The artefact that is shipped: plain weights, masks and a card."""
+
+from ntprune.release.card import Card, SourceRecord
+from ntprune.release.check import check
+from ntprune.release.files import load, save
+from ntprune.release.release import Release
+
+__all__ = ["Card", "Release", "SourceRecord", "check", "load", "save"]

@@ -1,0 +1,76 @@
+"""Writes that either happen whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ntprune.errors import OutputError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about `path` into one line with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot write {path}: {reason}; nothing half-written was left: free space or choose "
+            "a folder you may write to, then run the same command again"
+        ) from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path` by renaming a finished temporary file beside it.
+
+    Raises:
+        OutputError: the folder is not writable or full.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def write_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `path` when the block ends without an error.
+
+    Raises:
+        OutputError: `path` exists and is not empty, or cannot be written.
+    """
+    with writing(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputError(f"{path} exists already: remove it or choose another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield draft
+            draft.chmod(0o755)
+            if path.exists():
+                path.rmdir()
+            os.replace(draft, path)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

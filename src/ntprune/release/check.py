@@ -1,0 +1,71 @@
+"""Does a release hold what its card says?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ntprune.domains import Domain
+from ntprune.engine import Resident, accuracy
+from ntprune.errors import ReleaseInvalidError
+from ntprune.release.files import load
+from ntprune.sparsity import MaskSet
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `check` found.
+
+    Attributes:
+        sparsity: share of prunable weights that are exactly zero in the file.
+        test: source test accuracy measured now (0 to 1), `None` without data.
+    """
+
+    sparsity: float
+    test: float | None
+
+
+def check(
+    path: str | Path,
+    source: Domain | None = None,
+    device: torch.device | str = "cpu",
+    tolerance: float = 0.001,
+) -> Checked:
+    """Verify hashes, masks, sparsity and, with `source`, the accuracy on the card.
+
+    Args:
+        path: release folder.
+        source: the domain named on the card.
+        tolerance: accepted difference in accuracy (0 to 1); other hardware rounds differently.
+
+    Raises:
+        ReleaseInvalidError: something on the card does not hold.
+    """
+    release = load(path, device)
+    card = release.card
+    prunable = release.model.prunable()
+    if set(release.masks) != set(prunable):
+        raise ReleaseInvalidError(f"{path}: the masks are not those of the prunable weights")
+    if not release.masks.holds(release.model.module):
+        raise ReleaseInvalidError(f"{path}: a masked weight is not zero in the file")
+    found = MaskSet.from_zeros(prunable).sparsity
+    if found + 1e-9 < card.sparsity or abs(release.masks.sparsity - card.sparsity) > 1e-9:
+        raise ReleaseInvalidError(
+            f"{path}: the card claims sparsity {card.sparsity:.4f}, the file has {found:.4f}"
+        )
+    if source is None:
+        return Checked(found, None)
+    if source.content_hash != card.source.content_hash:
+        raise ReleaseInvalidError(
+            f"the data of '{source.name}' is not what the card was measured on: use the same files"
+        )
+    data = Resident.of(source.test, release.model.preprocessing, release.model.device)
+    measured = accuracy(release.model, data)
+    if abs(measured - card.source.test) > tolerance:
+        raise ReleaseInvalidError(
+            f"{path}: the card claims {100 * card.source.test:.2f} % on the source test split, "
+            f"measured {100 * measured:.2f} %"
+        )
+    return Checked(found, measured)

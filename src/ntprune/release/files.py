@@ -1,0 +1,154 @@
+"""A release as a folder: `model.safetensors`, `masks.safetensors`, `card.json`, `history.json`.
+
+The unprotected model is never part of that folder. When it is known, it goes to the folder
+`<name>.owner` beside it, which the owner keeps: an audit needs it as a control.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from ntprune.errors import ModelMismatchError, ReleaseInvalidError
+from ntprune.models import Model
+from ntprune.release.atomic import sha256, write_file, write_folder
+from ntprune.release.card import Card
+from ntprune.sparsity import MaskSet
+
+if TYPE_CHECKING:
+    from ntprune.release.release import Release
+
+WEIGHTS, MASKS, CARD, HISTORY = (
+    "model.safetensors",
+    "masks.safetensors",
+    "card.json",
+    "history.json",
+)
+
+
+def owner_folder(path: Path) -> Path:
+    """Where the unprotected model of the release at `path` is kept."""
+    return path.parent / f"{path.name}.owner"
+
+
+def save(release: Release, path: str | Path) -> Path:
+    """Write `release` to the new or empty folder `path`, whole or not at all.
+
+    Raises:
+        OutputError: the folder is in use, not writable or full.
+    """
+    path = Path(path)
+    release.masks.apply_(release.model.module)
+    if release.base is not None and not (owner_folder(path) / CARD).exists():
+        save(release.base, owner_folder(path))
+    with write_folder(path) as draft:
+        write_file(draft / WEIGHTS, to_bytes(_plain(release.model.module.state_dict())))
+        write_file(draft / MASKS, to_bytes(_plain(dict(release.masks))))
+        card = release.card.model_copy(
+            update={
+                "weights_sha256": sha256(draft / WEIGHTS),
+                "masks_sha256": sha256(draft / MASKS),
+            }
+        )
+        write_file(draft / HISTORY, json.dumps(release.history, indent=1).encode())
+        write_file(draft / CARD, card.model_dump_json(indent=2, by_alias=True).encode())
+    release.card = card
+    return path
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
+    """Read a release, in eval mode. Nothing is unpickled; hashes are verified.
+
+    Raises:
+        ReleaseInvalidError: a file is missing, damaged, of another format, or was changed after
+            the card was written.
+        ModelMismatchError: the weights don't fit the architecture on the card.
+    """
+    from ntprune.release.release import Release
+
+    path = Path(path)
+    card = read_card(path)
+    for name, wanted in ((WEIGHTS, card.weights_sha256), (MASKS, card.masks_sha256)):
+        state = path / name
+        if not state.is_file():
+            raise ReleaseInvalidError(f"{state} is missing: copy the whole release folder again")
+        if sha256(state) != wanted:
+            _explain_change(state)
+    weights, masks = _read(path / WEIGHTS), _read(path / MASKS)
+    model = Model.fresh(card.model, seed=0)
+    try:
+        model.module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ModelMismatchError(
+            f"{path / WEIGHTS} does not fit architecture '{card.model.architecture}': {reason}"
+        ) from error
+    model.module.eval()
+    history_file = path / HISTORY
+    history = json.loads(history_file.read_text()) if history_file.is_file() else []
+    return Release(model.to(device), MaskSet(masks), card, history)
+
+
+def read_card(path: Path) -> Card:
+    """The card of the release folder `path`.
+
+    Raises:
+        ReleaseInvalidError: no folder, no card, or not a card.
+    """
+    file = path / CARD
+    if not path.is_dir():
+        raise ReleaseInvalidError(
+            f"no release at {path}: give the folder that 'ntprune pretrain' or 'ntprune protect' "
+            "wrote"
+        )
+    if not file.is_file():
+        raise ReleaseInvalidError(f"{file} is missing: {path} is not a release folder")
+    try:
+        return Card.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ReleaseInvalidError(
+            f"{file} is not a card of this version ({where}: {first['msg']}): restore it from the "
+            "original release"
+        ) from error
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ReleaseInvalidError(
+            f"{file} cannot be read as safetensors ({error}): restore it from the original release"
+        ) from error
+
+
+def _explain_change(file: Path) -> None:
+    head = file.read_bytes()[:8]
+    # Pickle protocol 2 and later starts with \x80, torch's zip container with PK.
+    if head[:1] == b"\x80" or head[:2] == b"PK":
+        raise ReleaseInvalidError(
+            f"{file} is a pickle, which is never loaded because it can run code: convert it to "
+            "safetensors where you trust it"
+        )
+    _read(file)
+    raise ReleaseInvalidError(
+        f"{file} was changed after its card was written (SHA-256 differs): restore the original "
+        "or protect the model again"
+    )
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors refuses shared storage and foreign strides.
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }

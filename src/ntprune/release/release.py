@@ -1,0 +1,36 @@
+"""A model with its masks and its card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ntprune.models import Model
+from ntprune.release.card import Card
+from ntprune.sparsity import MaskSet
+
+
+@dataclass
+class Release:
+    """What a method returns, in memory.
+
+    Attributes:
+        model: the released weights.
+        masks: over the prunable weights.
+        card: what is claimed of them.
+        history: one record a measurement during training, for the report.
+        base: the unprotected model, which stays with the owner; `None` for a loaded release.
+    """
+
+    model: Model
+    masks: MaskSet
+    card: Card
+    history: list[dict[str, Any]] = field(default_factory=list)
+    base: Release | None = None
+
+    def save(self, path: str | Path) -> Path:
+        """Write the release to the folder `path`; see `ntprune.release.save`."""
+        from ntprune.release.files import save
+
+        return save(self, path)

@@ -1,0 +1,131 @@
+"""Names: the class filter, suggestions, the cache, and what importing costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ntprune.domains import describe, domain, domain_names
+from ntprune.domains.registry import register
+from ntprune.errors import DataInvalidError, SettingsError, UnknownNameError
+
+ANIMALS = ("cat", "dog", "eel", "fox")
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("npz") / "animals.npz"
+    labels = np.arange(80) % 4
+    images = np.broadcast_to(labels[:, None, None], (80, 8, 8)).astype(np.uint8)
+    np.savez(path, images=images, labels=labels, class_names=np.array(ANIMALS))
+    return f"npz:{path}"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes"),
+    [
+        ("dog,cat", ("dog", "cat")),
+        ("3, 1", ("fox", "dog")),
+        (" eel ,0,fox", ("eel", "cat", "fox")),
+    ],
+)
+def test_filter_renumbers_in_its_own_order(
+    animals: str, wanted: str, classes: tuple[str, ...]
+) -> None:
+    loaded = domain(f"{animals}[{wanted}]")
+    assert loaded.name == f"{animals}[{wanted}]"
+    assert loaded.classes == classes
+    for split in (loaded.train, loaded.validation, loaded.pool, loaded.test):
+        shown = [ANIMALS.index(classes[label]) for label in split.labels.tolist()]
+        assert split.images[:, 0, 0, 0].tolist() == shown
+        assert set(shown) == {ANIMALS.index(name) for name in classes}
+    parts = (loaded.train, loaded.validation, loaded.pool, loaded.test)
+    assert sum(map(len, parts)) == 20 * len(classes)
+
+
+def test_a_class_by_index_or_by_name_is_dealt_alike(animals: str) -> None:
+    assert domain(f"{animals}[0,1]").content_hash == domain(f"{animals}[cat,dog]").content_hash
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("cat,cow", r"there is no class 'cow': choose from cat, dog, eel, fox, or .* 0 to 3"),
+        ("cat,4", "there is no class '4'"),
+        ("cat,-1", "there is no class '-1'"),
+        ("cat,²", "there is no class '²'"),
+        ("cat", r"found 1 class\(es\) in the filter, expected at least 2"),
+        ("", r"found 0 class\(es\) in the filter"),
+        ("cat,0", "a class comes twice"),
+    ],
+)
+def test_bad_filters_are_refused(animals: str, wanted: str, message: str) -> None:
+    with pytest.raises(DataInvalidError, match=message) as caught:
+        domain(f"{animals}[{wanted}]")
+    assert "\n" not in str(caught.value)
+
+
+def test_filter_on_a_registered_name() -> None:
+    loaded = domain("optdigits[8,3]")
+    assert loaded.classes == ("8", "3")
+    assert set(loaded.pool.labels.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("optdigit", "optdigits"),
+        ("fashionmnist", "fashion-mnist"),
+        ("blended:optdigts[1,2]", "blended:optdigits"),
+        ("blended:svhn", "blended:"),
+        ("blended:<name>", "blended:"),
+        ("npz:", "npz:<path>"),
+        ("npz", "npz:<path>"),
+        ("", ""),
+    ],
+)
+def test_unknown_names_get_a_suggestion(name: str, near: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"did you mean '{near}" if near else "choose one"):
+        domain(name)
+
+
+def test_every_name_is_described() -> None:
+    patterns = {"blended:<name>", "npz:<path>", "folder:<path>"}
+    assert set(describe()) == set(domain_names()) | patterns
+    assert all(text and "\n" not in text for text in describe().values())
+    assert {"optdigits", "syndigits", "mnist", "usps", "blended:optdigits"} <= set(domain_names())
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="'mnist' is registered already"):
+        register("mnist", summary="again")(lambda request: pytest.fail("never called"))
+
+
+def test_loading_is_cached_by_name_size_and_seed() -> None:
+    first = domain("optdigits")
+    assert domain("optdigits") is first
+    assert domain("optdigits", seed=1) is not first
+    assert domain("optdigits", size=8) is not first
+
+
+@pytest.mark.parametrize("size", [7, 0, -1, 1025])
+def test_sizes_out_of_range_are_refused(size: int) -> None:
+    with pytest.raises(SettingsError, match=f"size: found {size}, expected 8 to 1024 pixels"):
+        domain("optdigits", size=size)
+
+
+def test_root_defaults_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NTPRUNE_DATA", str(tmp_path))
+    np.savez(tmp_path / "here.npz", images=np.zeros((20, 8, 8)), labels=np.arange(20) % 2)
+    assert domain("npz:here.npz").size == 8
+
+
+def test_importing_loads_no_heavy_library() -> None:
+    heavy = ("torchvision", "matplotlib", "sklearn", "PIL")
+    code = f"import sys, ntprune.domains; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
