@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NtpruneError(Exception):
     """Base of every error that the user can put right. The message is one line."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process borders, whatever arguments their constructors take.
+        return _restore, (type(self), str(self))
+
+
+def _restore(kind: type[NtpruneError], message: str) -> NtpruneError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error
 
 
 class UnknownNameError(NtpruneError):

@@ -57,7 +57,7 @@ class Theft:
 
 @dataclass(frozen=True)
 class Stolen:
-    """What an attack returns: the thief's model in eval mode, and its training log if it trained."""
+    """What an attack returns: the thief's model in eval mode, and its log if it trained."""
 
     model: Model
     log: TrainLog | None

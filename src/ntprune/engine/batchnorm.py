@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.engine.batches import Resident
@@ -39,8 +38,3 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     model.module.train(was_training)
-
-
-def batchnorm_layers(module: nn.Module) -> list[_BatchNorm]:
-    """Every BatchNorm layer of `module`, in its order."""
-    return [m for m in module.modules() if isinstance(m, _BatchNorm)]

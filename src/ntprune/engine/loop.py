@@ -59,7 +59,7 @@ def train(
     weight_decay: float = 5e-4,
     optimiser: str = "adamw",
     parameters: Iterable[nn.Parameter] | None = None,
-    prepare: Callable[[torch.optim.Optimizer], None] | None = None,
+    prepare: Callable[[torch.optim.Optimizer], object] | None = None,
     loss: LossFunction = F.cross_entropy,
     every: int = 0,
     on_step: Callable[[int], None] | None = None,
@@ -89,7 +89,7 @@ def train(
         images, labels = batches.next()
         value = loss(model(images), labels)
         opt.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         opt.step()
         schedule.step()
         losses.append(value.detach())

@@ -75,7 +75,7 @@ class TargetData:
     name: str
     train: Resident
     validation: Resident
-    classes: int
+    classes: tuple[str, ...]
 
 
 @dataclass
@@ -156,7 +156,7 @@ class Method(ABC):
                     t.name,
                     Resident.of(t.train, model.preprocessing, model.device),
                     Resident.of(t.validation, model.preprocessing, model.device),
-                    len(t.classes),
+                    t.classes,
                 )
                 for t in targets
             ],

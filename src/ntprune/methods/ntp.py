@@ -128,6 +128,10 @@ class _Run:
             images, labels = batches.next()
             features = self.model.encode(images)
             target = clamped_cross_entropy(head(features), labels, self.settings.clamp)
+            if head.released:
+                # A thief whose classes are the source's may keep the released head.
+                kept = clamped_cross_entropy(self.model.head(features), labels, self.settings.clamp)
+                target = target + kept
             ratio = fisher_ratio(features, labels, head.classes)
             away, fisher = away + target.detach(), fisher + ratio.detach()
             pressure = self.settings.fisher * ratio - self.settings.alpha * target
@@ -216,7 +220,7 @@ class _Run:
         for _ in range(steps):
             total, parts = self.loss()
             optimiser.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
+            total.backward()
             if pull:
                 self.admm.pull()
             optimiser.step()

@@ -50,7 +50,7 @@ class SourceOnly(Method):
             batches,
             steps,
             lr=self.settings.lr,
-            prepare=lambda opt: void(masks.attach(work.model.module, opt)),
+            prepare=lambda opt: masks.attach(work.model.module, opt),
             every=max(1, steps // 10),
             on_step=lambda step: work.progress(f"{self.name} control", step, steps),
         )
@@ -60,7 +60,3 @@ class SourceOnly(Method):
     @abstractmethod
     def choose(self, weights: list[Tensor], seed: int) -> list[Tensor]:
         """Bool masks (True keeps) of `settings.sparsity`, one for each weight."""
-
-
-def void(_: object) -> None:
-    """Drops a value."""

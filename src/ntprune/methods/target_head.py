@@ -23,13 +23,18 @@ class TargetHead:
         target: the defender's slice of the target.
         seed: of its initial weights.
         images: how many target images are used for fitting.
+
+    Attributes:
+        classes: number of the target's classes.
+        released: whether the released head knows the target's classes, so that it is one too.
     """
 
     def __init__(self, model: Model, target: TargetData, seed: int, images: int = 2048) -> None:
-        names = tuple(str(i) for i in range(target.classes))
+        names = tuple(str(i) for i in range(len(target.classes)))
         self.head: nn.Module = copy.deepcopy(model.new_head(names, seed).head)
         self.data = target.train.take(torch.arange(min(images, len(target.train))))
-        self.classes = target.classes
+        self.classes = len(target.classes)
+        self.released = target.classes == model.spec.classes
 
     def refit(self, model: Model, steps: int, lr: float = 3e-3) -> float:
         """Fit for `steps` full-batch steps on features of the current encoder.
@@ -50,7 +55,7 @@ class TargetHead:
         for _ in range(steps):
             loss = F.cross_entropy(self.head(features), self.data.labels)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         for parameter in parameters:
             parameter.requires_grad_(False)

@@ -28,7 +28,7 @@ class Model:
     """
 
     def __init__(self, parts: Parts, spec: ModelSpec) -> None:
-        self.module = parts.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = parts.module.to(memory_format=torch.channels_last)
         self.encoder = parts.encoder
         self.head = parts.head
         self.spec = spec
@@ -98,4 +98,5 @@ class Model:
 
     def __repr__(self) -> str:
         weights = sum(p.numel() for p in self.module.parameters())
-        return f"Model({self.spec.architecture}, {len(self.spec.classes)} classes, {weights:,} weights)"
+        spec = self.spec
+        return f"Model({spec.architecture}, {len(spec.classes)} classes, {weights:,} weights)"

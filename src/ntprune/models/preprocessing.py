@@ -1,4 +1,4 @@
-"""What turns raw pixels into a network's input. It travels with the model, never with the caller."""
+"""What turns raw pixels into a network's input. It travels with the model, not the caller."""
 
 from __future__ import annotations
 

@@ -102,7 +102,9 @@ class MaskSet(Mapping[str, Tensor]):
     def holds(self, module: nn.Module) -> bool:
         """Whether every masked weight of `module` is exactly zero."""
         found = dict(module.named_parameters())
-        return all(bool((found[n].detach()[~m.to(found[n].device)] == 0).all()) for n, m in self.items())
+        return all(
+            bool((found[n].detach()[~m.to(found[n].device)] == 0).all()) for n, m in self.items()
+        )
 
     def _pairs(self, module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         found = dict(module.named_parameters())

@@ -1,0 +1,68 @@
+"""From points to curves, envelopes and intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntprune.audit.points import Point, grid
+from ntprune.audit.schema import Curve, Envelope, ScratchCurve
+from ntprune.metrics import mean_gap, paired_interval, slc_auc
+
+Grid = NDArray[np.float64]
+
+
+def scratch_curve(scratch: Grid) -> ScratchCurve:
+    """Mean and spread over seeds of accuracies (budgets × seeds)."""
+    return ScratchCurve(curve=scratch.mean(1).tolist(), spread=_spread(scratch))
+
+
+def curve(budgets: Sequence[int], attacked: Grid, scratch: Grid) -> Curve:
+    """One attack against scratch; both budgets × seeds."""
+    mean, base = attacked.mean(1), scratch.mean(1)
+    return Curve(
+        curve=mean.tolist(),
+        spread=_spread(attacked),
+        slc_auc=slc_auc(budgets, mean, base),
+        mean_gap=mean_gap(budgets, mean, base),
+    )
+
+
+def envelope(budgets: Sequence[int], points: list[Point], scratch: Grid) -> Envelope:
+    """At each budget and seed the attack that did best on the thief's own held-out slice.
+
+    The choice never looks at the test split, so the envelope can lie below a single attack.
+
+    Args:
+        budgets: the grid.
+        points: of all attacks on one subject.
+        scratch: budgets × seeds.
+    """
+    seeds = scratch.shape[1]
+    chosen = [
+        [
+            max(
+                (p for p in points if p.n == n and p.seed == seed),
+                key=lambda p: (p.validation, -p.loss, p.attack),
+            )
+            for seed in range(seeds)
+        ]
+        for n in budgets
+    ]
+    best = grid([p for row in chosen for p in row], budgets, seeds)
+    gaps = [
+        [mean_gap(budgets, side[:, seed], np.zeros(len(budgets))) for seed in range(seeds)]
+        for side in (best, scratch)
+    ]
+    return Envelope(
+        **curve(budgets, best, scratch).model_dump(),
+        ci95=paired_interval(*gaps),
+        chosen=[dict(sorted(Counter(p.attack for p in row).items())) for row in chosen],
+    )
+
+
+def _spread(values: Grid) -> list[float]:
+    return [float(v) for v in values.std(1, ddof=1 if values.shape[1] > 1 else 0)]

@@ -1,0 +1,115 @@
+"""Which jobs an audit consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ntprune.attacks import attack_class
+from ntprune.audit.protocol import Protocol
+from ntprune.jobs import Job
+from ntprune.models import ModelSpec
+from ntprune.release import Release
+
+_ATTACK = "ntprune.audit.tasks:attack_point"
+_NULL = "ntprune.audit.tasks:untouched"
+_SOURCE = "ntprune.audit.tasks:source_accuracy"
+_CONTROL = "ntprune.audit.tasks:make_control"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is attacked, with what, by the rules of which protocol.
+
+    Attributes:
+        protocol: the rules.
+        budgets: the grid.
+        target, source: content hashes.
+        classes: of the target.
+        release, base: SHA-256 of the weights of the release and of the unprotected model.
+        card: of the release.
+    """
+
+    protocol: Protocol
+    budgets: tuple[int, ...]
+    target: str
+    source: str
+    classes: tuple[str, ...]
+    release: Release
+    base: str
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the released weights."""
+        return self.release.card.weights_sha256
+
+    def document(self) -> dict[str, Any]:
+        """What must be the same for an audit to be taken up again."""
+        return {
+            "protocol": self.protocol.model_dump(mode="json"),
+            "budgets": list(self.budgets),
+            "target": self.target,
+            "source": self.source,
+            "release": self.weights,
+            "base": self.base,
+        }
+
+    def control_jobs(self) -> dict[str, Job]:
+        """Training jobs of the controls at the release's sparsity and with its steps."""
+        card = self.release.card
+        settings = {"sparsity": card.sparsity, "steps": max(1, card.steps)}
+        return {
+            name: Job(
+                _CONTROL,
+                {
+                    "method": name,
+                    "settings": settings,
+                    "base": self.base,
+                    "source": self.source,
+                    "seed": card.seed,
+                },
+            )
+            for name in self.protocol.controls
+            if name in ("magnitude", "random")
+        }
+
+    def source_job(self, weights: str) -> Job:
+        """Source test accuracy of the file with those weights."""
+        return Job(_SOURCE, {"release": weights, "source": self.source})
+
+    def null_job(self) -> Job:
+        """The release on the target without any training."""
+        return Job(_NULL, {"release": self.weights, "target": self.target})
+
+    def scratch_jobs(self) -> list[Job]:
+        """The yardstick. It names no release, so every audit of the architecture shares it."""
+        blueprint = self.release.model.spec.model_copy(update={"classes": self.classes})
+        return self._points("scratch", None, blueprint)
+
+    def attack_jobs(self, attack: str, weights: str) -> list[Job]:
+        """One attack on one file over all budgets and seeds."""
+        return self._points(attack, weights, None)
+
+    def applicable(self, attacks: Iterable[str]) -> list[str]:
+        """Those of `attacks` that can be made on this release and target."""
+        return [a for a in attacks if attack_class(a).applies(self.release, self.classes)]
+
+    def _points(self, attack: str, weights: str | None, model: ModelSpec | None) -> list[Job]:
+        return [
+            Job(
+                _ATTACK,
+                {
+                    "attack": attack,
+                    "release": weights,
+                    "model": model.model_dump(mode="json") if model else None,
+                    "target": self.target,
+                    "n": n,
+                    "seed": seed,
+                    "recipe": self.protocol.recipe.model_dump(mode="json"),
+                },
+            )
+            # Large budgets first: the longest jobs must not be the last to start.
+            for n in sorted(self.budgets, reverse=True)
+            for seed in range(self.protocol.seeds)
+        ]

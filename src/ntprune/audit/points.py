@@ -1,0 +1,71 @@
+"""The seed-level table behind every figure of an audit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntprune.jobs import Job
+
+
+@dataclass(frozen=True)
+class Point:
+    """One attacked point.
+
+    Attributes:
+        subject: `scratch`, `release`, or the name of a control.
+        attack: name of the attack.
+        n, seed: the thief's samples and which thief it is.
+        accuracy: on the target's test split.
+        validation, loss: accuracy and cross-entropy on the thief's held-out slice.
+        lr: learning rate the thief chose.
+        first_loss, last_loss: of its final training run.
+    """
+
+    subject: str
+    attack: str
+    n: int
+    seed: int
+    accuracy: float
+    validation: float
+    loss: float
+    lr: float
+    first_loss: float | None
+    last_loss: float | None
+
+
+def collect(subject: str, jobs: Iterable[Job], results: Iterable[dict[str, Any]]) -> list[Point]:
+    """The points of `subject` from jobs and their results."""
+    wanted = ("accuracy", "validation", "loss", "lr", "first_loss", "last_loss")
+    return [
+        Point(
+            subject,
+            job.spec["attack"],
+            job.spec["n"],
+            job.spec["seed"],
+            **{name: result[name] for name in wanted},
+        )
+        for job, result in zip(jobs, results, strict=True)
+    ]
+
+
+def table(points: list[Point]) -> str:
+    """All points as CSV, sorted, the same bytes for the same points."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Point)], lineterminator="\n")
+    writer.writeheader()
+    for point in sorted(points, key=lambda p: (p.subject, p.attack, p.n, p.seed)):
+        writer.writerow(asdict(point))
+    return text.getvalue()
+
+
+def grid(points: list[Point], budgets: Iterable[int], seeds: int) -> NDArray[np.float64]:
+    """Accuracies (budgets × seeds) of the points of one subject and one attack."""
+    found = {(p.n, p.seed): p.accuracy for p in points}
+    return np.array([[found[n, s] for s in range(seeds)] for n in budgets])

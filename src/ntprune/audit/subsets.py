@@ -1,0 +1,37 @@
+"""Which target images a thief has."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ntprune.engine import generator
+
+
+def subset(labels: Tensor, n: int, seed: int) -> Tensor:
+    """Indices (int64, `n`) of the samples of thief `seed`, in a fixed order.
+
+    Samples are dealt class by class in rounds, the order of classes drawn anew each round, so that
+    every prefix is as balanced as the pool allows and subsets of one seed are nested. A budget
+    below the number of classes holds one image of each of `n` classes.
+
+    Args:
+        labels: of the pool, int64, N.
+        n: from 1 to N.
+        seed: of the thief.
+    """
+    draw = generator(seed, "subset")
+    shuffled = torch.randperm(len(labels), generator=draw)
+    tie = torch.rand(len(labels), generator=draw, dtype=torch.float64)
+    # The round in which a sample is dealt is its rank within its class.
+    by_class = labels[shuffled].argsort(stable=True)
+    counts = torch.bincount(labels)
+    starts = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    rounds = torch.empty(len(labels), dtype=torch.float64)
+    rounds[by_class] = (torch.arange(len(labels)) - starts).double()
+    return shuffled[(rounds + tie).argsort(stable=True)][:n]
+
+
+def held_out(n: int, share: float) -> int:
+    """How many of `n` samples the thief holds out while it searches: at least 1, never all."""
+    return min(n - 1, max(1, round(share * n)))

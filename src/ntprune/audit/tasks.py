@@ -1,0 +1,171 @@
+"""The jobs of an audit: pure functions from a JSON spec to a JSON result."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ntprune.attacks import make_attack
+from ntprune.audit.protocol import Recipe
+from ntprune.audit.search import search
+from ntprune.audit.subsets import subset
+from ntprune.engine import Resident, accuracy
+from ntprune.errors import AuditError
+from ntprune.jobs import Context, Store
+from ntprune.methods import make_method
+from ntprune.models import Model, ModelSpec, Preprocessing
+from ntprune.release import Card, Release, SourceRecord, load
+from ntprune.release.atomic import sha256
+from ntprune.release.card import versions
+from ntprune.release.files import WEIGHTS
+from ntprune.sparsity import MaskSet
+
+
+def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
+    """One attack with one budget and one seed; the test split is read once, at the end.
+
+    Spec: `attack`, `release` (SHA-256 of the weights, or null for an attack that uses none),
+    `model` (blueprint for an attack without a release), `target` (content hash), `n`, `seed`,
+    `recipe`.
+
+    Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
+    `lr`; `trials`; `first_loss` and `last_loss` of training; `steps`; `seconds`.
+    """
+    start = time.perf_counter()
+    release = _release(spec, context)
+    target = Store(context.store).get(spec["target"])
+    pool, test = _resident(context, spec["target"], release.model.preprocessing)
+    samples = pool.take(subset(target.pool.labels, spec["n"], spec["seed"]))
+    attack = make_attack(spec["attack"])
+    recipe = Recipe.model_validate(spec["recipe"])
+    found = search(attack, release, samples, target.classes, recipe, spec["seed"])
+    log = found.stolen.log
+    return {
+        "accuracy": accuracy(found.stolen.model, test),
+        "validation": found.best.accuracy,
+        "loss": found.best.loss,
+        "lr": found.best.lr,
+        "trials": [[t.lr, t.accuracy, t.loss] for t in found.trials],
+        "first_loss": log.first if log else None,
+        "last_loss": log.last if log else None,
+        "steps": found.steps,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def untouched(spec: dict[str, Any], context: Context) -> dict[str, Any]:
+    """The release as it is, on the target's test split. Spec: `release`, `target`."""
+    start = time.perf_counter()
+    release = _release(spec, context)
+    target = Store(context.store).get(spec["target"])
+    _, test = _resident(context, spec["target"], release.model.preprocessing)
+    stolen = make_attack("null")(release, test, target.classes)
+    return {
+        "accuracy": accuracy(stolen.model, test),
+        "steps": 0,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Test accuracy of a release on its source. Spec: `release`, `source`."""
+    start = time.perf_counter()
+    release = _release(spec, context)
+    _, test = _resident(context, spec["source"], release.model.preprocessing)
+    return {
+        "accuracy": accuracy(release.model, test),
+        "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
+        "steps": 0,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def make_control(spec: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Train a control from the unprotected model.
+
+    Spec: `method`, `settings`, `base` (SHA-256 of the weights), `source`, `seed`. The control is
+    left in `context.produced`; the result names it by the SHA-256 of its `weights`.
+    """
+    start = time.perf_counter()
+    base = load(context.releases[spec["base"]])
+    source = Store(context.store).get(spec["source"])
+    control = make_method(spec["method"], **spec["settings"])
+    release = control(base, source, seed=spec["seed"], device=context.device)
+    release.base = None
+    weights = _keep(release, context)
+    return {
+        "weights": weights,
+        "steps": release.card.steps,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _keep(release: Release, context: Context) -> str:
+    """Save under the hash of the weights; a copy that a killed run left is the same."""
+    from tempfile import mkdtemp
+
+    context.produced.mkdir(parents=True, exist_ok=True)
+    draft = Path(mkdtemp(dir=context.produced)) / "release"
+    release.save(draft)
+    weights = sha256(draft / WEIGHTS)
+    place = context.produced / weights
+    if not place.exists():
+        draft.rename(place)
+    return weights
+
+
+@lru_cache(maxsize=8)
+def _load(place: Path, weights: str, device: str) -> Release:
+    release = load(place, device)
+    if release.card.weights_sha256 != weights:
+        raise AuditError(f"{place} changed while it was audited: start the audit anew")
+    return release
+
+
+def _release(spec: dict[str, Any], context: Context) -> Release:
+    weights = spec["release"]
+    if weights is None:
+        return _blank(ModelSpec.model_validate(spec["model"]), context.device)
+    place = context.releases.get(weights, context.produced / weights)
+    return _load(place, weights, context.device)
+
+
+def _blank(spec: ModelSpec, device: str) -> Release:
+    """What an attack that steals nothing is handed: the blueprint, with arbitrary weights."""
+    model = Model.fresh(spec, seed=0).to(device)
+    masks = MaskSet({n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()})
+    nowhere = SourceRecord(name="", content_hash="", validation=0, test=0)
+    card = Card(
+        method="none",
+        settings={},
+        model=spec,
+        source=nowhere,
+        sparsity=0.0,
+        layers={},
+        steps=0,
+        seed=0,
+        versions=versions(),
+    )
+    return Release(model, masks, card)
+
+
+@lru_cache(maxsize=4)
+def _resident_cached(
+    store: Path, content_hash: str, preprocessing: Preprocessing, device: str
+) -> tuple[Resident, Resident]:
+    domain = Store(store).get(content_hash)
+    where = torch.device(device)
+    return (
+        Resident.of(domain.pool, preprocessing, where),
+        Resident.of(domain.test, preprocessing, where),
+    )
+
+
+def _resident(
+    context: Context, content_hash: str, preprocessing: Preprocessing
+) -> tuple[Resident, Resident]:
+    return _resident_cached(context.store, content_hash, preprocessing, context.device)

@@ -1,0 +1,42 @@
+"""A job: a pure function from a JSON spec to a JSON result."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ntprune.jobs.context import Context
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done, in JSON.
+
+    Attributes:
+        function: `module:name` of a top-level function `(spec, context) -> result` inside ntprune.
+        spec: JSON values only. It names data by content hash, never by place, so that the same work
+            has the same id everywhere.
+    """
+
+    function: str
+    spec: dict[str, Any]
+
+    @cached_property
+    def id(self) -> str:
+        """The first 32 hexadecimal digits of the SHA-256 of the canonical spec."""
+        document = {"function": self.function, "spec": self.spec}
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Do the work in this process."""
+        module, _, name = self.function.partition(":")
+        # A spec read from a file must not be able to name any function of the machine.
+        if module.split(".")[0] != "ntprune":
+            raise ValueError(f"jobs run functions of ntprune only, not '{self.function}'")
+        result: dict[str, Any] = getattr(importlib.import_module(module), name)(self.spec, context)
+        return result

@@ -1,0 +1,51 @@
+"""Results of finished jobs, one file each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ntprune.jobs.job import Job
+from ntprune.release.atomic import write_file
+
+
+class Ledger:
+    """A folder of `<job id>.json` files.
+
+    Every file is written by atomic rename, so a job is either done or not begun, whatever was
+    killed and whenever. Several audits may share one ledger.
+
+    Args:
+        folder: created when the first result is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, job: Job) -> dict[str, Any] | None:
+        """The result of `job`, or `None` if it has not been run."""
+        try:
+            document = json.loads(self._file(job).read_text())
+        except FileNotFoundError:
+            return None
+        result: dict[str, Any] = document["result"]
+        return result
+
+    def put(self, job: Job, result: dict[str, Any]) -> None:
+        """Record `result`.
+
+        Raises:
+            OutputError: the folder is not writable or full.
+        """
+        document = {"function": job.function, "spec": job.spec, "result": result}
+        text = json.dumps(document, sort_keys=True, indent=1, allow_nan=False)
+        write_file(self._file(job), text.encode())
+
+    def missing(self, jobs: list[Job]) -> list[Job]:
+        """Those of `jobs` without a result, each once, in order."""
+        unique = {job.id: job for job in jobs}
+        return [job for job in unique.values() if not self._file(job).exists()]
+
+    def _file(self, job: Job) -> Path:
+        return self.folder / f"{job.id}.json"

@@ -1,0 +1,60 @@
+"""Intervals for differences measured with the same seeds on both sides."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import DegenerateDataWarning, bootstrap
+
+from ntprune.errors import SettingsError
+
+
+def paired_interval(
+    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval of `mean(first - second)`, pairs resampled together.
+
+    Bias-corrected and accelerated (BCa) where that is defined, percentile where it is not, which is
+    so for curves at chance level, whose differences don't vary.
+
+    Args:
+        first, second: one value a seed, in the same order, at least two.
+        confidence: in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        SettingsError: fewer than two pairs, or different lengths.
+
+    Examples:
+        >>> paired_interval([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
+        (0.1, 0.1)
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
+        raise SettingsError(
+            f"an interval needs at least two pairs, got shapes {a.shape} and {b.shape}"
+        )
+    # Differences that are equal but for rounding have no spread to resample.
+    difference = np.round(a - b, 12)
+    ends = (np.nan, np.nan)
+    for kind in ("BCa", "percentile"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", DegenerateDataWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)
+            interval = bootstrap(
+                (difference,),
+                np.mean,
+                confidence_level=confidence,
+                n_resamples=4999,
+                method=kind,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        ends = (float(interval.low), float(interval.high))
+        if np.isfinite(ends).all():
+            break
+    return ends
