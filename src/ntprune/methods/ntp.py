@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -26,6 +27,7 @@ from ntprune.engine.loop import make_optimiser
 from ntprune.errors import TrainingDivergedError
 from ntprune.methods.base import Defence, Method, Outcome, Settings
 from ntprune.methods.controller import Controller
+from ntprune.methods.lookahead import Lookahead
 from ntprune.methods.registry import method
 from ntprune.methods.strength import quick_thief
 from ntprune.methods.target_head import TargetHead
@@ -40,9 +42,14 @@ class NTPSettings(Settings):
         alpha: weight of the clamped target cross-entropy, ≥ 0.
         clamp: its ceiling in nats.
         fisher: weight λ of the Fisher ratio of target features, ≥ 0.
+        thief_alpha: weight of the cross-entropy of simulated thieves, which is what a thief loses.
         rounds: outer ADMM rounds.
         inner: optimiser steps of a W-step.
-        finish: masked steps after the last round.
+        finish: outer steps of the masked finish, each one simulated theft and `recover` steps.
+        recover: optimiser steps of an outer step; the first moves along the lookahead gradient
+            too, the others see the source alone.
+        lookahead: weight of the lookahead gradient, 0 for none.
+        depth, every: steps of the simulated thief, and after which of them a gradient is taken.
         refit: steps of the target head before each round.
         lr: learning rate of AdamW; it falls along a cosine in the finish.
         average: decay of the weight average that is measured and released.
@@ -54,12 +61,17 @@ class NTPSettings(Settings):
     alpha: float = Field(default=0.1, ge=0)
     clamp: float = Field(default=5.0, gt=0)
     fisher: float = Field(default=1.0, ge=0)
-    rounds: int = Field(default=20, ge=1)
-    inner: int = Field(default=40, ge=1)
-    finish: int = Field(default=1200, ge=1)
+    thief_alpha: float = Field(default=0.5, ge=0)
+    rounds: int = Field(default=15, ge=1)
+    inner: int = Field(default=30, ge=1)
+    finish: int = Field(default=250, ge=1)
+    recover: int = Field(default=4, ge=1)
+    lookahead: float = Field(default=1.0, ge=0)
+    depth: int = Field(default=9, ge=1)
+    every: int = Field(default=3, ge=1)
     refit: int = Field(default=30, ge=1)
     lr: float = Field(default=2e-3, gt=0)
-    average: float = Field(default=0.98, ge=0, lt=1)
+    average: float = Field(default=0.95, ge=0, lt=1)
     rho: float = Field(default=0.1, gt=0)
     ceiling: float = Field(default=0.998, gt=0, lt=1)
 
@@ -104,6 +116,18 @@ class _Run:
         ]
         self.source = self._batches(work.train, "source")
         self.targets = [self._batches(t.train, t.name) for t in work.targets]
+        self.lookaheads = [
+            Lookahead(
+                self.model,
+                t,
+                batch=max(2, settings.batch // 2),
+                depth=settings.depth,
+                every=min(settings.every, settings.depth),
+                clamp=settings.clamp,
+                seed=work.seed,
+            )
+            for t in work.targets
+        ]
         self.steps = 0
         self.diverged = False
 
@@ -141,7 +165,7 @@ class _Run:
     def _round(self, number: int, glance: Resident, before: float) -> None:
         sparsity = cubic(number, self.settings.rounds, self.settings.sparsity)
         opt = make_optimiser(self.model.module.parameters(), "adamw", self.settings.lr, 5e-4)
-        parts = self._descend(opt, self.settings.inner, 1.0, pull=True)
+        parts = self._descend(opt, self.settings.inner, 1.0, self._w_step)
         residuals = self.admm.update(sparsity)
         with self.average.in_place():
             drop = 100 * (before - self._accuracy(glance))
@@ -167,7 +191,7 @@ class _Run:
         for start in range(0, settings.finish, every):
             count = min(every, settings.finish - start)
             cosine = 0.5 * (1 + math.cos(math.pi * start / settings.finish))
-            parts = self._descend(opt, count, cosine)
+            parts = self._descend(opt, count, cosine, self._outer_steps)
             with self.average.in_place():
                 drop = 100 * (work.before - self._accuracy(work.validation))
                 thief = sum(quick_thief(self.model, t, work.seed) for t in work.targets)
@@ -188,10 +212,9 @@ class _Run:
         optimiser: torch.optim.Optimizer,
         steps: int,
         scale: float,
-        *,
-        pull: bool = False,
+        run: Callable[[torch.optim.Optimizer, int], Tensor],
     ) -> Tensor:
-        """Re-fit the heads, then `steps` optimiser steps; the mean of the loss parts.
+        """Re-fit the heads, then `run` `steps` steps; the mean of the loss parts.
 
         A non-finite loss is rolled back once and tried again at a third of the learning rate.
         """
@@ -201,7 +224,7 @@ class _Run:
         while True:
             for group in optimiser.param_groups:
                 group["lr"] = self.settings.lr * scale * (0.3 if self.diverged else 1.0)
-            parts = self._steps(optimiser, steps, pull)
+            parts = run(optimiser, steps)
             if torch.isfinite(parts).all():
                 return parts
             if self.diverged:
@@ -214,20 +237,53 @@ class _Run:
             optimiser.load_state_dict(good[1])
             self.average.restart()
 
-    def _steps(self, optimiser: torch.optim.Optimizer, steps: int, pull: bool) -> Tensor:
+    def _w_step(self, optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
+        """Steps on the objective plus the pull towards Z; the mean of the loss parts."""
         self.model.module.train()
         seen = []
         for _ in range(steps):
             total, parts = self.loss()
             optimiser.zero_grad(set_to_none=True)
             total.backward()
-            if pull:
-                self.admm.pull()
+            self.admm.pull()
             optimiser.step()
             self.average.update()
             seen.append(parts)
         self.steps += steps
         return torch.stack(seen).mean(0)
+
+    def _outer_steps(self, optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
+        """Masked steps against simulated thieves; the mean of the loss parts."""
+        self.model.module.train()
+        seen = []
+        for _ in range(steps):
+            total, parts = self.loss()
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()
+            if self.settings.lookahead:
+                self._push_against_thieves()
+            optimiser.step()
+            self.average.update()
+            seen.append(parts)
+            for _ in range(self.settings.recover - 1):
+                images, labels = self.source.next()
+                loss = F.cross_entropy(self.model(images), labels)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                self.average.update()
+        self.steps += steps * self.settings.recover
+        return torch.stack(seen).mean(0)
+
+    def _push_against_thieves(self) -> None:
+        """Add the lookahead gradient of every target to the gradients of the released weights."""
+        settings = self.settings
+        weight = settings.lookahead * self.controller.strength / len(self.lookaheads)
+        for lookahead in self.lookaheads:
+            grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher)
+            pairs = zip(self.model.module.parameters(), grads, strict=True)
+            mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
+            torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=weight)
 
     def _accuracy(self, data: Resident) -> float:
         """Accuracy with BatchNorm statistics of the source alone."""

@@ -9,7 +9,17 @@ from typing import Any
 from ntprune.attacks import attack_class, attack_names
 from ntprune.audit.schema import Curve, ScratchCurve
 from ntprune.report.load import Audit
-from ntprune.report.text import NBSP, NONE, clean, duration, interval, number, percent, points
+from ntprune.report.text import (
+    NBSP,
+    NONE,
+    clean,
+    duration,
+    interval,
+    number,
+    percent,
+    points,
+    signed,
+)
 from ntprune.report.text import setting as written
 from ntprune.report.verdict import confidence
 
@@ -23,7 +33,7 @@ _CONTROLS = {
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, column heads and rows of text.
+    """A caption (empty where the heads say it all), column heads and rows of text.
 
     Attributes:
         words: indices of the columns that hold words; the others hold numbers.
@@ -62,7 +72,7 @@ def gaps(audit: Audit, protocol: str) -> Table:
             clean(name),
             attack_class(name).summary if name in known else NONE,
             points(curve.mean_gap),
-            number(curve.slc_auc, 3),
+            signed(curve.slc_auc, 3),
         )
         for name, curve in audit.report.attacks.items()
     ]
@@ -72,7 +82,7 @@ def gaps(audit: Audit, protocol: str) -> Table:
             "thief's choice (envelope)",
             "at each budget, the attack its own validation data favour",
             points(envelope.mean_gap),
-            number(envelope.slc_auc, 3),
+            signed(envelope.slc_auc, 3),
         )
     )
     return Table(
@@ -113,7 +123,7 @@ def controls(audit: Audit, protocol: str) -> Table:
             f"released, method {clean(audit.card.method)}",
             points(report.envelope.mean_gap),
             NONE if ends is None else interval(ends),
-            number(report.envelope.slc_auc, 3),
+            signed(report.envelope.slc_auc, 3),
             percent(report.source.after),
             percent(audit.card.sparsity),
         )
@@ -126,7 +136,7 @@ def controls(audit: Audit, protocol: str) -> Table:
                 _CONTROLS.get(name, NONE),
                 points(control.envelope.mean_gap),
                 NONE if ends is None else interval(ends),
-                number(control.envelope.slc_auc, 3),
+                signed(control.envelope.slc_auc, 3),
                 percent(control.source),
                 percent(control.sparsity),
             )
@@ -158,7 +168,8 @@ def source(audit: Audit, protocol: str) -> Table:
         ("lost, in points", number(change.drop_pp, 2)),
     ]
     if "max_source_drop" in audit.card.settings:
-        allowed = written(audit.card.settings["max_source_drop"])
+        limit = audit.card.settings["max_source_drop"]
+        allowed = number(limit, 2) if isinstance(limit, int | float) else written(limit)
         rows.append(("loss allowed on validation data, in points", allowed))
     return Table(
         f"Test accuracy on {clean(change.name)}, measured in this audit; {protocol}.",
@@ -242,12 +253,12 @@ def _versions(release: Mapping[str, str], audit: Mapping[str, str]) -> Table:
         (clean(name), clean(release.get(name, NONE)), clean(audit.get(name, NONE)))
         for name in names
     ]
-    return Table("Versions", ("Software", "Release", "Audit"), tuple(rows), words=(0, 1, 2))
+    return Table("", ("Versions", "Release", "Audit"), tuple(rows), words=(0, 1, 2))
 
 
-def _pairs(caption: str, pairs: Mapping[str, Any]) -> Table:
+def _pairs(heading: str, pairs: Mapping[str, Any]) -> Table:
     rows = tuple((clean(name), written(value)) for name, value in pairs.items())
-    return Table(caption, ("Name", "Value"), rows, words=(0, 1))
+    return Table("", (heading, ""), rows, words=(0, 1))
 
 
 def _cells(curve: ScratchCurve | Curve) -> Sequence[str]:

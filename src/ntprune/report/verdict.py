@@ -79,7 +79,9 @@ def _thief(report: Report) -> str:
 
 def _measured(envelope: Envelope) -> str:
     ends = confidence(envelope)
-    spread = "no interval from these runs" if ends is None else f"95{NBSP}% interval {interval(ends)}"
+    spread = (
+        "no interval from these runs" if ends is None else f"95{NBSP}% interval {interval(ends)}"
+    )
     return f"{points(envelope.mean_gap)} points, {spread}"
 
 

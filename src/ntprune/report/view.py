@@ -157,7 +157,8 @@ def _summary(audits: Sequence[Audit], sections: Sequence[Section]) -> Table:
         bare = report.controls.get("unprotected")
         rows.append(
             (
-                f"{index}. {part.title}",
+                f"{index}. {clean(report.source.name)} to {clean(report.target)}, "
+                f"{clean(audit.card.method)}",
                 part.verdict.label,
                 points(report.envelope.mean_gap),
                 "–" if ends is None else interval(ends),

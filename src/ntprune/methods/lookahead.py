@@ -1,0 +1,131 @@
+"""Protection against a thief who fine-tunes with the mask off, by simulating one.
+
+First order: the gradient of the target terms is taken at points along a short mask-free
+fine-tuning of a copy and applied to the released weights.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ntprune.engine import Batches, generator
+from ntprune.methods.base import TargetData
+from ntprune.models import Model
+from ntprune.objectives import clamped_cross_entropy, fisher_ratio
+
+
+class Lookahead:
+    """A simulated thief of one target.
+
+    Each call draws a thief anew: how many samples it has, its learning rate, and whether it keeps
+    the released head (only where the target's classes are the source's).
+
+    Args:
+        model: the released model, whose parameters `gradient` speaks of.
+        target: the defender's slice of the target.
+        batch: images a step.
+        depth: optimiser steps of the simulated thief.
+        every: the gradient is taken after each `every`-th of them.
+        clamp: ceiling of the cross-entropy that is maximised, in nats.
+        seed: of every draw.
+    """
+
+    LRS = (1e-3, 1e-2)
+    FEWEST = 16
+
+    def __init__(
+        self,
+        model: Model,
+        target: TargetData,
+        *,
+        batch: int,
+        depth: int,
+        every: int,
+        clamp: float,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.target = target
+        self.batch = batch
+        self.depth = depth
+        self.every = every
+        self.clamp = clamp
+        self.keeps_head = target.classes == model.spec.classes
+        self._draw = generator(seed, "lookahead", target.name)
+        self._fresh = Batches(target.train, 2 * batch, self._draw)
+        self._copy = model.copy()
+        self._new = model.new_head(target.classes, seed)
+
+    def gradient(self, alpha: float, fisher: float) -> tuple[list[Tensor | None], Tensor]:
+        """The gradient of `fisher·F - alpha·min(CE, clamp)` averaged along one simulated theft.
+
+        Returns:
+            One entry for each parameter of the model's module, `None` where the thief's parameter
+            is not the model's (a new head); and the mean cross-entropy on unseen target images
+            along the path (nats).
+        """
+        thief, shared = self._start()
+        optimiser = torch.optim.AdamW(
+            thief.module.parameters(), lr=self._learning_rate(), weight_decay=5e-4, fused=True
+        )
+        batches = self._samples()
+        total: list[Tensor] = [torch.zeros_like(p) for p in shared]
+        losses = []
+        thief.module.train()
+        for step in range(1, self.depth + 1):
+            images, labels = batches.next()
+            loss = F.cross_entropy(thief(images), labels)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            if step % self.every == 0:
+                images, labels = self._fresh.next()
+                features = thief.encode(images)
+                away = clamped_cross_entropy(thief.head(features), labels, self.clamp)
+                ratio = fisher_ratio(features, labels, len(self.target.classes))
+                grads = torch.autograd.grad(
+                    fisher * ratio - alpha * away, shared, allow_unused=True, materialize_grads=True
+                )
+                torch._foreach_add_(total, list(grads))
+                losses.append(away.detach())
+        torch._foreach_div_(total, float(len(losses)))
+        found = dict(zip((id(p) for p in shared), total, strict=True))
+        aligned = [found.get(id(p)) for p in thief.module.parameters()]
+        return aligned, torch.stack(losses).mean()
+
+    def _start(self) -> tuple[Model, list[nn.Parameter]]:
+        """A thief that starts at the released weights, and those of its parameters it shares."""
+        kept = self.keeps_head and bool(torch.rand((), generator=self._draw) < 0.5)
+        thief = self._copy if kept else self._new
+        pairs = list(zip(thief.module.parameters(), self.model.module.parameters(), strict=True))
+        inside = {id(p) for _, p in thief.encoder_parameters()}
+        shared = [(mine, theirs) for mine, theirs in pairs if kept or id(mine) in inside]
+        if not kept:
+            self._reset_head(thief)
+        with torch.no_grad():
+            torch._foreach_copy_([m for m, _ in shared], [t for _, t in shared])
+        return thief, [m for m, _ in shared]
+
+    def _reset_head(self, thief: Model) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**31, (), generator=self._draw)))
+            for layer in thief.head.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.reset_parameters()
+
+    def _learning_rate(self) -> float:
+        low, high = (math.log(lr) for lr in self.LRS)
+        return math.exp(low + (high - low) * float(torch.rand((), generator=self._draw)))
+
+    def _samples(self) -> Batches:
+        """A random share of the target images, log-uniform in size."""
+        most = len(self.target.train)
+        fewest = min(self.FEWEST, most)
+        share = float(torch.rand((), generator=self._draw))
+        count = round(math.exp(math.log(fewest) + share * math.log(most / fewest)))
+        order = torch.randperm(most, generator=self._draw)[:count]
+        return Batches(self.target.train.take(order), self.batch, self._draw)

@@ -1,0 +1,196 @@
+"""The whole report: what is in it, what never is, and what a reader is told when it fails."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from tests.report.factory import MASKED, control, curve, flag, history, report, shifted, write
+
+from ntprune.errors import AuditError, OutputError
+from ntprune.report import render
+
+HOSTILE = "<script>alert(1)</script>|$x$"
+
+
+def text(page: str) -> str:
+    """What a reader sees of an HTML page, without figures."""
+    bare = re.sub(r"<svg.*?</svg>|<style>.*?</style>", " ", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", " ", bare))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """One audit, rendered."""
+    root = tmp_path_factory.mktemp("one")
+    out = render([write(root / "audit", report(flags=[flag()]), history())], root / "report.html")
+    assert out == root / "report.html"
+    return out.read_text(), out.with_suffix(".md").read_text()
+
+
+def test_one_file_without_network_or_script(made: tuple[str, str]) -> None:
+    page = made[0]
+    assert not re.search(r"https?://|//[a-z]+\.|<script|<link|<img|@import|javascript:", page)
+    assert not re.search(r"\b(?:src|href)=\"(?!#)", page)
+
+
+def test_order_of_sections(made: tuple[str, str]) -> None:
+    wanted = (
+        "Attacks",
+        "Controls",
+        "Flags",
+        "Source accuracy",
+        "Sparsity by layer",
+        "Training history",
+        "Settings, versions and cost",
+    )
+    for document, heading in zip(made, ("<h3>", "### "), strict=True):
+        start = document.index("Measured with protocol standard/1, 5 runs")
+        places = [start, *(document.index(heading + word) for word in wanted)]
+        assert places == sorted(places)
+        assert "gains nothing from this file" in document[:start]
+
+
+def test_every_figure_parses_and_ids_are_unique(made: tuple[str, str]) -> None:
+    page = made[0]
+    figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(figures) == 10  # five, each wide and narrow
+    for figure in figures:
+        assert ET.fromstring(figure).get("aria-label")
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', page))
+    assert used <= set(ids)
+
+
+def test_figures_take_their_colours_from_the_page(made: tuple[str, str]) -> None:
+    figures = "".join(re.findall(r"<svg.*?</svg>", made[0], flags=re.DOTALL))
+    assert not re.search(r"#[0-9a-f]{6}\b", figures)
+    used = set(re.findall(r"var\(--([\w-]+)\)", figures))
+    defined = set(re.findall(r"--([\w-]+):", made[0]))
+    assert used <= defined
+
+
+def test_the_twin_has_the_same_numbers(made: tuple[str, str]) -> None:
+    page, twin = text(made[0]), made[1]
+    number = r"[+−]?\d[\d,]*\.\d+"
+    assert set(re.findall(number, twin)) == set(re.findall(number, page))
+
+
+def test_no_table_or_figure_of_results_without_its_protocol(made: tuple[str, str]) -> None:
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", made[0], flags=re.DOTALL)
+    own = ("card", "defender")  # numbers that no protocol stands behind
+    assert captions
+    assert all("standard/1" in c or any(word in c for word in own) for c in captions)
+
+
+def test_flags_and_their_absence(made: tuple[str, str], tmp_path: Path) -> None:
+    for document in made:
+        assert "docs/flags.md#lr-edge" in document
+        assert "highest one tried" in document
+    out = render([write(tmp_path / "audit", report())], tmp_path / "r.html")
+    for file in (out, out.with_suffix(".md")):
+        assert "No flag was raised." in file.read_text()
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    attacks = {HOSTILE: curve(MASKED), "a\nb\x00": curve(shifted(MASKED, -0.1))}
+    audit = report(target=HOSTILE, attacks=attacks, controls={HOSTILE: control(MASKED, 0.9, 0.9)})
+    out = render([write(tmp_path / "a<b>&", audit, history())], tmp_path / "r.html")
+    page, twin = out.read_text(), out.with_suffix(".md").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;|$x$" in page
+    assert "\x00" not in page + twin
+    assert "<script" not in twin
+    rows = [line for line in twin.splitlines() if line.startswith("|")]
+    assert any("\\|\\$x\\$" in row for row in rows)
+    for figure in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
+        ET.fromstring(figure)
+
+
+def test_same_audit_same_bytes(
+    made: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = next(tmp_path_factory.getbasetemp().glob("one[0-9]*"))
+    again = render([root / "audit"], root / "again.html")
+    assert (again.read_text(), again.with_suffix(".md").read_text()) == made
+
+
+@pytest.mark.parametrize("records", [None, []])
+def test_no_history(tmp_path: Path, records: list[dict[str, object]] | None) -> None:
+    out = render([write(tmp_path / "audit", report(), records)], tmp_path / "r.html")
+    for file in (out, out.with_suffix(".md")):
+        assert "No training history was kept." in file.read_text()
+
+
+def test_history_of_another_method(tmp_path: Path) -> None:
+    records = [{"phase": "x", "mmd": 0.5 / i, "note": "a", "bad": float("nan")} for i in (1, 2)]
+    out = render([write(tmp_path / "audit", report(), records)], tmp_path / "r.html")
+    assert ">mmd</text>" in out.read_text()
+
+
+def test_several_audits(tmp_path: Path) -> None:
+    folders = [
+        write(tmp_path / "a", report()),
+        write(tmp_path / "b", report(0.05, protocol="quick/1")),
+    ]
+    out = render(folders, tmp_path / "r.html")
+    page, twin = out.read_text(), out.with_suffix(".md").read_text()
+    for document in (page, twin):
+        assert "different protocols cannot be compared" in document
+        assert document.index("1. mnist to usps, ntp") < document.index("2. mnist to usps, ntp")
+        assert document.index("2. mnist model") > document.index("No training history")
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_many_layers_and_attacks(tmp_path: Path) -> None:
+    audit = report(attacks={f"attack-{i}": curve(shifted(MASKED, -0.01 * i)) for i in range(14)})
+    layers = {f"blocks.{i}.conv.weight": 0.5 + i / 400 for i in range(120)}
+    audit = audit.model_copy(update={"release": audit.release | {"layers": layers}})
+    page = render([write(tmp_path / "a", audit)], tmp_path / "r.html").read_text()
+    assert "The 48 densest are shown." in page
+    assert "blocks.119.conv.weight" in page  # in the table
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda f: (f / "report.json").unlink(), "finish it by running the same command again"),
+        (lambda f: (f / "report.json").write_text('{"schema": 1,'), "is damaged"),
+        (lambda f: (f / "report.json").write_bytes(b"\xff\xfe\x00"), "is damaged"),
+        (lambda f: (f / "report.json").write_text("[]"), "not an audit of this version"),
+        (lambda f: change(f, schema=2), "schema"),
+        (lambda f: change(f, release={"method": "ntp"}), "release.settings"),
+        (lambda f: change(f, budgets=[8, 42]), "5 values for 2 budgets"),
+        (lambda f: (f / "history.json").write_text('{"a": 1}'), "list of training records"),
+        (lambda f: (f / "history.json").write_text("["), "history.json is damaged"),
+    ],
+)
+def test_bad_folders(tmp_path: Path, spoil: object, says: str) -> None:
+    folder = write(tmp_path / "audit", report())
+    spoil(folder)  # type: ignore[operator]
+    with pytest.raises(AuditError) as caught:
+        render([folder], tmp_path / "r.html")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "r.html").exists()
+
+
+def change(folder: Path, **values: object) -> None:
+    """Replace entries of `report.json`."""
+    file = folder / "report.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_bad_arguments(tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match="run 'ntprune audit' first"):
+        render([tmp_path / "nothing"], tmp_path / "r.html")
+    with pytest.raises(AuditError, match="at least one"):
+        render([], tmp_path / "r.html")
+    with pytest.raises(OutputError, match=r"\.html"):
+        render([write(tmp_path / "audit", report())], tmp_path / "r.pdf")
