@@ -33,7 +33,7 @@ class Findings:
 def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: int) -> Report:
     """The report of a finished audit; the same findings give the same report."""
     budgets = list(plan.budgets)
-    seeds = plan.protocol.seeds
+    seeds = plan.protocol.thieves
     scratch = grid(_of(findings.points, "scratch"), budgets, seeds)
 
     def curves(subject: str) -> dict[str, Curve]:
@@ -102,9 +102,9 @@ def _null(plan: Plan, findings: Findings, scratch: np.ndarray[Any, Any]) -> Cont
     points = [
         Point("null", "null", n, seed, reached, 0.0, 0.0, 0.0, None, None)
         for n in plan.budgets
-        for seed in range(plan.protocol.seeds)
+        for seed in plan.protocol.thieves
     ]
-    flat = grid(points, plan.budgets, plan.protocol.seeds)
+    flat = grid(points, plan.budgets, plan.protocol.thieves)
     return Control(
         source=findings.singles["release"]["accuracy"],
         sparsity=findings.singles["release"]["sparsity"],

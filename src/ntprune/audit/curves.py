@@ -41,20 +41,20 @@ def envelope(budgets: Sequence[int], points: list[Point], scratch: Grid) -> Enve
         points: of all attacks on one subject.
         scratch: budgets × seeds.
     """
-    seeds = scratch.shape[1]
+    seeds = sorted({p.seed for p in points})
     chosen = [
         [
             max(
                 (p for p in points if p.n == n and p.seed == seed),
                 key=lambda p: (p.validation, -p.loss, p.attack),
             )
-            for seed in range(seeds)
+            for seed in seeds
         ]
         for n in budgets
     ]
     best = grid([p for row in chosen for p in row], budgets, seeds)
     gaps = [
-        [mean_gap(budgets, side[:, seed], np.zeros(len(budgets))) for seed in range(seeds)]
+        [mean_gap(budgets, one, np.zeros(len(budgets))) for one in side.T]
         for side in (best, scratch)
     ]
     return Envelope(

@@ -111,5 +111,5 @@ class Plan:
             )
             # Large budgets first: the longest jobs must not be the last to start.
             for n in sorted(self.budgets, reverse=True)
-            for seed in range(self.protocol.seeds)
+            for seed in self.protocol.thieves
         ]

@@ -65,7 +65,8 @@ def table(points: list[Point]) -> str:
     return text.getvalue()
 
 
-def grid(points: list[Point], budgets: Iterable[int], seeds: int) -> NDArray[np.float64]:
+def grid(points: list[Point], budgets: Iterable[int], seeds: Iterable[int]) -> NDArray[np.float64]:
     """Accuracies (budgets × seeds) of the points of one subject and one attack."""
+    seeds = list(seeds)
     found = {(p.n, p.seed): p.accuracy for p in points}
-    return np.array([[found[n, s] for s in range(seeds)] for n in budgets])
+    return np.array([[found[n, s] for s in seeds] for n in budgets])

@@ -76,6 +76,7 @@ def audit(
     budgets: Sequence[int] | None = None,
     out: str | Path | None = None,
     ledger: str | Path | None = None,
+    first_seed: int = 0,
     engine: str | Engine = "inline",
     workers: int = 1,
     device: str = "auto",
@@ -94,6 +95,7 @@ def audit(
         out: folder for results; an audit that was stopped there is taken up again. Without it
             nothing is kept but what is returned.
         ledger: folder of finished jobs to share between audits; `<out>/jobs` if not given.
+        first_seed: of the thieves; other than 0 is named with the protocol.
         engine: `inline` or `process`, or an engine of your own.
         workers: jobs at a time.
         device: `auto`, `cpu`, `cuda`, ...
@@ -117,6 +119,7 @@ def audit(
                 budgets=budgets,
                 out=folder,
                 ledger=ledger,
+                first_seed=first_seed,
                 engine=engine,
                 workers=workers,
                 device=device,
@@ -133,6 +136,9 @@ def audit(
         )
     rules = find_protocol(protocol) if isinstance(protocol, str) else protocol
     rules, grid = _budgets(rules, budgets, target)
+    if first_seed:
+        name = f"{rules.name} with seeds from {first_seed}"
+        rules = rules.model_copy(update={"name": name, "first_seed": first_seed})
     plan = Plan(
         protocol=rules,
         budgets=tuple(grid),

@@ -47,6 +47,20 @@ def write_file(path: Path, data: bytes) -> None:
             raise
 
 
+def require_new(path: Path) -> None:
+    """Find out before the work, not after it, whether `path` can become a new folder.
+
+    Raises:
+        OutputError: `path` exists and is not empty, or its place is not writable.
+    """
+    with writing(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputError(f"{path} exists already: remove it or choose another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
 @contextmanager
 def write_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path` when the block ends without an error.
@@ -54,10 +68,8 @@ def write_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: `path` exists and is not empty, or cannot be written.
     """
+    require_new(path)
     with writing(path):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise OutputError(f"{path} exists already: remove it or choose another --out")
-        path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             yield draft

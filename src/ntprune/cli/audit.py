@@ -1,0 +1,81 @@
+"""`ntprune audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ntprune.cli.console import emit, progress_bar, workers_or_cores
+from ntprune.cli.options import DataRoot, Device, Engine, Json, Workers
+from ntprune.errors import SettingsError
+
+
+def audit(
+    release: Annotated[Path, typer.Argument(help="Folder of the released file.")],
+    target: Annotated[str, typer.Option(help="Domain the thief wants to use it for.")],
+    out: Annotated[Path, typer.Option(help="Folder for results; taken up again if stopped.")],
+    protocol: Annotated[str, typer.Option(help="Rules of the audit.")] = "quick",
+    base: Annotated[
+        Path | None, typer.Option(help="The unprotected model (else <release>.owner).")
+    ] = None,
+    budgets: Annotated[
+        str | None, typer.Option(help="Other sample counts, for instance 8,64,512.")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Folder of finished jobs to share between audits.")
+    ] = None,
+    engine: Engine = "process",
+    workers: Workers = 0,
+    seed: Annotated[
+        int, typer.Option(help="First of the thieves' seeds; other than 0 leaves the protocol.")
+    ] = 0,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    json: Json = False,
+) -> None:
+    """Attack a release as a thief would and write report.json and points.csv."""
+    from ntprune.audit import audit as run
+    from ntprune.domains import domain
+
+    with progress_bar() as progress:
+        finished = run(
+            release,
+            domain(target, data_root),
+            protocol=protocol,
+            base=base,
+            budgets=_counts(budgets),
+            out=out,
+            ledger=ledger,
+            engine=engine,
+            workers=workers_or_cores(workers),
+            first_seed=seed,
+            device=device,
+            data_root=data_root,
+            progress=progress,
+        )
+    report = finished.report
+    low, high = report.envelope.ci95
+    lines = [
+        f"{report.protocol} on {report.target}: mean gap {report.envelope.mean_gap:+.4f} "
+        f"(95 % interval {low:+.4f} to {high:+.4f}), SLC-AUC {report.envelope.slc_auc:+.4f}; "
+        f"source drop {report.source.drop_pp:+.2f} pp",
+        *(f"  {name}: SLC-AUC {curve.slc_auc:+.4f}" for name, curve in report.attacks.items()),
+        *(
+            f"  control {name}: SLC-AUC {control.envelope.slc_auc:+.4f}"
+            for name, control in report.controls.items()
+        ),
+        *(f"  flag {flag.name}: {flag.message}" for flag in report.flags),
+        f"next: ntprune report {out} --out report.html",
+    ]
+    emit(json, report.model_dump(mode="json", by_alias=True), lines)
+
+
+def _counts(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise SettingsError(f"--budgets {text}: expected counts such as 8,64,512") from error

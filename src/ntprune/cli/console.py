@@ -1,0 +1,74 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ntprune.engine import Progress
+
+
+def emit(as_json: bool, document: dict[str, Any], lines: Sequence[str]) -> None:
+    """Print `document` as JSON, or `lines`."""
+    if as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        print("\n".join(lines))
+
+
+def workers_or_cores(workers: int) -> int:
+    """`workers`, or the number of cores this process may use if it is 0."""
+    if workers:
+        return workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on a terminal, plain lines elsewhere; both on stderr."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, Any] = {}
+
+    def show(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total, note=note)
+        bars.update(tasks[stage], completed=done, total=total, note=note)
+
+    with bars:
+        yield show
+
+
+class _Lines:
+    """One line a stage at its start and end, and at most one every five seconds between."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if 0 < done < total and now - self._last < 5:
+            return
+        self._last = now
+        print(f"{stage}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)

@@ -1,0 +1,64 @@
+"""The `ntprune` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from ntprune.cli import audit, check, demo, doctor, names, pretrain, protect, report
+from ntprune.errors import NtpruneError
+
+app = typer.Typer(
+    name="ntprune",
+    help="Protect a released network from being fine-tuned for what its owner never allowed, "
+    "and audit the protection as a thief would attack it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("pretrain")(pretrain.pretrain)
+app.command("protect")(protect.protect)
+app.command("audit")(audit.audit)
+app.command("report")(report.report)
+app.command("check")(check.check)
+app.command("domains")(names.domains)
+app.command("methods")(names.methods)
+app.command("attacks")(names.attacks)
+app.command("doctor")(doctor.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 the user's mistake in one line, 1 ours."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except NtpruneError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _stopped()
+    except Exception as error:
+        # Typer's own errors are told by what they can do: their home moved between versions.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.exit(2)
+        _fail(f"{error.format_message().rstrip('.')} (see 'ntprune --help')", 2)
+    if code == 130:
+        _stopped()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stopped() -> None:
+    _fail("stopped; run the same command again to go on", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"ntprune: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""`ntprune domains`, `ntprune methods` and `ntprune attacks`: what there is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ntprune.cli.console import emit
+from ntprune.cli.options import DataRoot, Device, Json, Seed
+
+
+def domains(
+    download: Annotated[
+        str | None, typer.Option(help="Fetch this domain's files into the data root.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    json: Json = False,
+) -> None:
+    """List the image sets, or fetch one."""
+    from ntprune.domains import describe, domain
+
+    if download is not None:
+        data = domain(download, data_root, download=True)
+        emit(json, {"domain": data.name, "hash": data.content_hash}, [f"{data.name} is ready"])
+        return
+    _list(json, describe())
+
+
+def methods(
+    seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
+) -> None:
+    """List the defences and controls."""
+    from ntprune.methods import method_class, method_names
+
+    _list(json, {name: method_class(name).summary for name in method_names()})
+
+
+def attacks(
+    seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
+) -> None:
+    """List the attacks."""
+    from ntprune.attacks import attack_class, attack_names
+
+    _list(json, {name: attack_class(name).summary for name in attack_names()})
+
+
+def _list(json: bool, names: dict[str, str]) -> None:
+    width = max(len(name) for name in names)
+    emit(json, dict(names), [f"{name:<{width}}  {text}" for name, text in names.items()])

@@ -1,0 +1,25 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout, all else on stderr.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder that holds the domains' files (else NTPRUNE_DATA, else data)."),
+]
+Targets = Annotated[
+    list[str], typer.Option("--target", help="Domain the model must not be reused for; repeatable.")
+]
+Engine = Annotated[str, typer.Option(help="inline or process.")]
+Workers = Annotated[
+    int, typer.Option(help="Jobs at a time; 0 for one a core.", min=0, show_default=False)
+]

@@ -1,0 +1,84 @@
+"""`ntprune protect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ntprune.cli.console import emit, progress_bar
+from ntprune.cli.options import DataRoot, Device, Json, Seed, Targets
+from ntprune.errors import SettingsError
+
+
+def protect(
+    base: Annotated[Path, typer.Argument(help="Folder that 'ntprune pretrain' wrote.")],
+    target: Targets,
+    out: Annotated[Path, typer.Option(help="New folder for the release.")],
+    method: Annotated[str, typer.Option(help="See 'ntprune methods'.")] = "ntp",
+    sparsity: Annotated[float | None, typer.Option(help="Share of zeros, in [0, 1).")] = None,
+    max_source_drop: Annotated[
+        float | None, typer.Option(help="Percentage points of source accuracy that may be lost.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting, as name=value.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    json: Json = False,
+) -> None:
+    """Prune a trained model so that it keeps its source and gives no head start on the target."""
+    from ntprune.domains import domain
+    from ntprune.methods import protect as run
+    from ntprune.release import load
+    from ntprune.release.atomic import require_new
+
+    require_new(out)
+    chosen = _settings(setting or [])
+    chosen |= {
+        name: value
+        for name, value in (("sparsity", sparsity), ("max_source_drop", max_source_drop))
+        if value is not None
+    }
+    given = load(base)
+    source = domain(given.card.source.name, data_root)
+    targets = [domain(name, data_root) for name in target]
+    with progress_bar() as progress:
+        release = run(
+            given,
+            source,
+            targets,
+            method=method,
+            seed=seed,
+            device=device,
+            progress=progress,
+            **chosen,
+        )
+    release.save(out)
+    card = release.card
+    before = given.card.source
+    emit(
+        json,
+        {"out": str(out), "card": card.model_dump(mode="json", by_alias=True)},
+        [
+            f"{method}: sparsity {card.sparsity:.4f}; source validation "
+            f"{100 * before.validation:.2f} % → {100 * card.source.validation:.2f} %, test "
+            f"{100 * before.test:.2f} % → {100 * card.source.test:.2f} %",
+            f"ship {out}; keep {out}.owner, which holds the unprotected model",
+            f"next: ntprune audit {out} --target {target[0]} --out audit/",
+        ],
+    )
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    import yaml
+
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {pair}: expected name=value, for instance --set fisher=3")
+        settings[name.strip()] = yaml.safe_load(value)
+    return settings

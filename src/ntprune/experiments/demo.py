@@ -1,0 +1,65 @@
+"""The main job on embedded images: a model that reads rendered digits, and a thief with scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ntprune.audit import Audit, audit
+from ntprune.domains import domain
+from ntprune.engine import Progress, silent
+from ntprune.methods import pretrain, protect
+from ntprune.release import Release, load
+from ntprune.report import render
+
+SOURCE, TARGET = "syndigits", "blended:optdigits"
+PRETRAIN: dict[str, Any] = {"width": 16, "epochs": 16}
+PROTECT: dict[str, Any] = {"sparsity": 0.9, "rounds": 8, "inner": 25, "finish": 80}
+
+
+def run(
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int = 1,
+    progress: Progress = silent,
+) -> tuple[Audit, Path]:
+    """Pretrain, protect, audit and report below the folder `out`; steps that are done are kept.
+
+    Returns:
+        The audit and the HTML file.
+
+    Raises:
+        NtpruneError: as the verbs do.
+    """
+    source, target = domain(SOURCE), domain(TARGET)
+
+    def base() -> Release:
+        return pretrain("convnet", source, seed=seed, device=device, progress=progress, **PRETRAIN)
+
+    given = _once(out / "base", base)
+    _once(
+        out / "release",
+        lambda: protect(
+            given, source, target, seed=seed, device=device, progress=progress, **PROTECT
+        ),
+    )
+    finished = audit(
+        out / "release",
+        target,
+        source=source,
+        out=out / "audit",
+        engine="process",
+        workers=workers,
+        device=device,
+        progress=progress,
+    )
+    return finished, render([out / "audit"], out / "report.html")
+
+
+def _once(folder: Path, make: Callable[[], Release]) -> Release:
+    if not folder.exists():
+        make().save(folder)
+    return load(folder)
