@@ -1,7 +1,7 @@
-"""Protection against a thief who fine-tunes with the mask off, by simulating one.
+"""Protection against a thief who fine-tunes the release, by simulating one.
 
-First order: the gradient of the target terms is taken at points along a short mask-free
-fine-tuning of a copy and applied to the released weights.
+First order: the gradient of the target terms is taken at points along a short fine-tuning
+of a copy, most often mask-free, and applied to the released weights.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from ntprune.engine import Batches, generator
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
 from ntprune.objectives import clamped_cross_entropy, fisher_ratio
+from ntprune.sparsity import MaskSet
 
 
 class Lookahead:
     """A simulated thief of one target.
 
-    Each call draws a thief anew: how many samples it has, its learning rate, and whether it keeps
-    the released head (only where the target's classes are the source's).
+    Each call draws a thief anew: how many samples it has, its learning rate, whether it keeps the
+    released head (only where the target's classes are the source's), and whether it keeps the mask.
 
     Args:
         model: the released model, whose parameters `gradient` speaks of.
@@ -36,6 +37,7 @@ class Lookahead:
 
     LRS = (1e-3, 1e-2)
     FEWEST = 16
+    POLITE = 1 / 3
 
     def __init__(
         self,
@@ -60,8 +62,14 @@ class Lookahead:
         self._copy = model.copy()
         self._new = model.new_head(target.classes, seed)
 
-    def gradient(self, alpha: float, fisher: float) -> tuple[list[Tensor | None], Tensor]:
+    def gradient(
+        self, alpha: float, fisher: float, masks: MaskSet
+    ) -> tuple[list[Tensor | None], Tensor]:
         """The gradient of `fisher·F - alpha·min(CE, clamp)` averaged along one simulated theft.
+
+        Args:
+            alpha, fisher: weights of the two terms.
+            masks: of the release; every third thief keeps them.
 
         Returns:
             One entry for each parameter of the model's module, `None` where the thief's parameter
@@ -72,6 +80,8 @@ class Lookahead:
         optimiser = torch.optim.AdamW(
             thief.module.parameters(), lr=self._learning_rate(), weight_decay=5e-4, fused=True
         )
+        if float(torch.rand((), generator=self._draw)) < self.POLITE:
+            masks.attach(thief.module, optimiser)
         batches = self._samples()
         total: list[Tensor] = [torch.zeros_like(p) for p in shared]
         losses = []

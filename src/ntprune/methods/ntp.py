@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -191,7 +192,7 @@ class _Run:
         for start in range(0, settings.finish, every):
             count = min(every, settings.finish - start)
             cosine = 0.5 * (1 + math.cos(math.pi * start / settings.finish))
-            parts = self._descend(opt, count, cosine, self._outer_steps)
+            parts = self._descend(opt, count, cosine, partial(self._outer_steps, masks))
             with self.average.in_place():
                 drop = 100 * (work.before - self._accuracy(work.validation))
                 thief = sum(quick_thief(self.model, t, work.seed) for t in work.targets)
@@ -252,7 +253,7 @@ class _Run:
         self.steps += steps
         return torch.stack(seen).mean(0)
 
-    def _outer_steps(self, optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
+    def _outer_steps(self, masks: MaskSet, optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
         """Masked steps against simulated thieves; the mean of the loss parts."""
         self.model.module.train()
         seen = []
@@ -261,7 +262,7 @@ class _Run:
             optimiser.zero_grad(set_to_none=True)
             total.backward()
             if self.settings.lookahead:
-                self._push_against_thieves()
+                self._push_against_thieves(masks)
             optimiser.step()
             self.average.update()
             seen.append(parts)
@@ -275,12 +276,12 @@ class _Run:
         self.steps += steps * self.settings.recover
         return torch.stack(seen).mean(0)
 
-    def _push_against_thieves(self) -> None:
+    def _push_against_thieves(self, masks: MaskSet) -> None:
         """Add the lookahead gradient of every target to the gradients of the released weights."""
         settings = self.settings
         weight = settings.lookahead * self.controller.strength / len(self.lookaheads)
         for lookahead in self.lookaheads:
-            grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher)
+            grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, masks)
             pairs = zip(self.model.module.parameters(), grads, strict=True)
             mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
             torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=weight)

@@ -1,0 +1,52 @@
+"""Jobs a minute: two `process` workers against `inline`, one thread a job."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import seconds
+from ntprune.audit.plan import Plan
+from ntprune.audit.protocol import QUICK
+from ntprune.domains import domain
+from ntprune.jobs import Context, Ledger, Store, make_engine
+from ntprune.methods import pretrain
+
+JOBS, ROUNDS = 16, 3
+
+
+def measure() -> dict[str, Any]:
+    """Median jobs a minute of both, with the start of the workers counted against `process`."""
+    source, target = domain("syndigits"), domain("blended:optdigits")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        release = pretrain("convnet", source, epochs=1, width=32, device="cpu")
+        release.save(place / "base")
+        store = Store(place / "store")
+        store.put(target)
+        plan = Plan(
+            protocol=QUICK.model_copy(update={"seeds": JOBS}),
+            budgets=(256,),
+            target=target.content_hash,
+            source=source.content_hash,
+            classes=target.classes,
+            release=release,
+            base=release.card.weights_sha256,
+        )
+        jobs = plan.attack_jobs("finetune-new-head", plan.weights)
+        context = Context(store.folder, place / "made", {plan.weights: place / "base"})
+
+        def run(engine: str, workers: int, number: int) -> float:
+            ledger = Ledger(place / f"{engine}-{number}")
+            return seconds(lambda: make_engine(engine, workers)(jobs, context, ledger))
+
+        pairs = [(run("process", 2, n), run("inline", 1, n)) for n in range(ROUNDS)]
+    minute = 60 * len(jobs)
+    return {
+        "jobs": len(jobs),
+        "process_2_jobs_per_minute": round(minute / statistics.median(p for p, _ in pairs), 1),
+        "inline_jobs_per_minute": round(minute / statistics.median(i for _, i in pairs), 1),
+        "ratio": round(statistics.median(i / p for p, i in pairs), 3),
+    }
