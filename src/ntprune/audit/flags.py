@@ -39,7 +39,14 @@ def raise_flags(evidence: Evidence) -> list[Flag]:
 
 def _void(e: Evidence) -> Iterator[Flag]:
     control = e.controls.get("unprotected")
-    if control is None or control.envelope.ci95[0] > 0:
+    if control is None:
+        yield Flag(
+            name="void",
+            message="the protocol has no unprotected control, so nothing shows that there was a "
+            "head start to take away: the audit is void",
+        )
+        return
+    if control.envelope.ci95[0] > 0:
         return
     yield Flag(
         name="void",
@@ -139,6 +146,18 @@ def _chance_level(e: Evidence) -> Iterator[Flag]:
         )
 
 
+def _budget_below_classes(e: Evidence) -> Iterator[Flag]:
+    few = [str(n) for n in e.budgets if n < e.classes]
+    if few:
+        yield Flag(
+            name="budget-below-classes",
+            message=(
+                f"{', '.join(few)} samples cannot show all {e.classes} classes: the thief gets one "
+                "image of each of as many classes and none of the others"
+            ),
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     _void,
     _rate_on_edge,
@@ -147,4 +166,5 @@ CHECKS: tuple[Check, ...] = (
     _mask_free_stronger,
     _scratch_not_monotone,
     _chance_level,
+    _budget_below_classes,
 )

@@ -45,7 +45,8 @@ class Protocol(BaseModel):
         name: for instance `quick/1`; a change of any field is a new version.
         first, points, last: the budgets are `points` log-spaced counts from `first` to the size of
             the pool or `last`, whichever is smaller.
-        first_seed, seeds: thieves a point; each draws its own nested samples.
+        first_seed, seeds: thieves a point, at least two for an interval; each draws its own nested
+            samples.
         recipe: how every thief trains.
         attacks: on the release.
         controls: attacks on each control. Those that keep a mask are left out for the unprotected
@@ -56,10 +57,10 @@ class Protocol(BaseModel):
 
     name: str
     first: int = 8
-    points: int = 5
+    points: int = Field(default=5, ge=2)
     last: int = 8192
     first_seed: int = 0
-    seeds: int = 3
+    seeds: int = Field(default=3, ge=2)
     recipe: Recipe
     attacks: tuple[str, ...]
     controls: dict[str, tuple[str, ...]]

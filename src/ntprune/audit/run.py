@@ -148,6 +148,10 @@ def audit(
         release=released,
         base=unprotected.card.weights_sha256,
     )
+    where = str(resolve_device(device))
+    if isinstance(engine, str):
+        engine = make_engine(engine, workers)
+    # Everything that can be refused has been: from here on `out` is written to.
     _claim(out, plan)
     jobs = Path(ledger) if ledger else out / "jobs"
     store = Store(jobs / "store")
@@ -157,10 +161,8 @@ def audit(
         store=store.folder,
         produced=jobs / "releases",
         releases={plan.weights: Path(release), plan.base: base_place},
-        device=str(resolve_device(device)),
+        device=where,
     )
-    if isinstance(engine, str):
-        engine = make_engine(engine, workers)
     findings = _run(plan, engine, context, Ledger(jobs), progress)
     report = assemble(plan, findings, source.name, target.name, len(target.classes))
     finished = Audit(report, findings.points, released.history)
@@ -258,11 +260,12 @@ def _claim(out: Path, plan: Plan) -> None:
     file = out / "audit.json"
     text = json.dumps(plan.document(), indent=1, sort_keys=True)
     if file.exists():
-        if file.read_text() != text:
+        if file.read_bytes() != text.encode():
             raise OutputError(
                 f"{out} holds an audit with other settings: choose another --out or remove it"
             )
-    elif out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and any(not p.name.startswith(f".{file.name}.") for p in out.iterdir()):
+        # A run that was killed while it wrote this very file may have left a draft of it.
         raise OutputError(f"{out} holds something that is not an audit: choose another --out")
     else:
         write_file(file, text.encode())

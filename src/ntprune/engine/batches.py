@@ -59,14 +59,16 @@ class Batches:
         self.shift = shift
         self.flip = flip
         self._generator = generator
-        self._order = torch.empty(0, dtype=torch.int64)
+        self._order = torch.empty(0, dtype=torch.int64, device=data.labels.device)
         self._at = 0
 
     def next(self) -> tuple[Tensor, Tensor]:
         """Images (uint8, B×C×H×W) and labels (int64, B)."""
         if self._at + self.size > len(self._order):
             order = torch.randperm(len(self.data), generator=self._generator)
-            self._order = order.to(self.data.labels.device)
+            # What is left of an epoch comes first, so that no image is passed over.
+            left = self._order[self._at :]
+            self._order = torch.cat((left, order.to(left.device)))
             self._at = 0
         index = self._order[self._at : self._at + self.size]
         self._at += self.size

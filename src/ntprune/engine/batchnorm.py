@@ -34,7 +34,7 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
     # A ragged last batch would count as much as a full one.
     whole = len(images) - len(images) % batch if len(images) > batch else len(images)
     for part in images[:whole].split(batch):
-        model.encode(part)
+        model(part)  # the head may normalise too
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     model.module.train(was_training)

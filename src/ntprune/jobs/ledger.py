@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ntprune.errors import AuditError
 from ntprune.jobs.job import Job
 from ntprune.release.atomic import write_file
 
@@ -24,12 +25,20 @@ class Ledger:
         self.folder = folder
 
     def get(self, job: Job) -> dict[str, Any] | None:
-        """The result of `job`, or `None` if it has not been run."""
+        """The result of `job`, or `None` if it has not been run.
+
+        Raises:
+            AuditError: its file is damaged.
+        """
+        file = self._file(job)
         try:
-            document = json.loads(self._file(job).read_text())
+            result: dict[str, Any] = json.loads(file.read_bytes())["result"]
         except FileNotFoundError:
             return None
-        result: dict[str, Any] = document["result"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise AuditError(
+                f"{file} is damaged: delete it and run the same command again"
+            ) from error
         return result
 
     def put(self, job: Job, result: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
@@ -39,7 +39,7 @@ class Process(Engine):
             }
             while pending:
                 finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
+                for future in successes_first(finished):
                     yield pending.pop(future), future.result()
         except BrokenProcessPool as error:
             raise AuditError(
@@ -48,6 +48,11 @@ class Process(Engine):
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def successes_first(finished: Iterable[Future[Any]]) -> list[Future[Any]]:
+    """Finished futures in the order in which nothing that was done is lost to an error."""
+    return sorted(finished, key=lambda future: future.exception() is not None)
 
 
 def _start_worker() -> None:

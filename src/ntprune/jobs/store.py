@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from ntprune.domains import Domain, Split
@@ -48,7 +48,7 @@ class Store:
         """The domain with that hash.
 
         Raises:
-            AuditError: it is not in the store.
+            AuditError: it is not in the store, or its file is damaged.
         """
         return _load(self._file(content_hash))
 
@@ -60,12 +60,21 @@ class Store:
 def _load(file: Path) -> Domain:
     if not file.exists():
         raise AuditError(f"{file} is missing: start the audit again, it puts its data there")
-    with safe_open(file, "pt") as content:
-        about = json.loads(content.metadata()["domain"])
-        splits = {
-            name: Split(content.get_tensor(f"{name}.images"), content.get_tensor(f"{name}.labels"))
-            for name in _SPLITS
-        }
-    return Domain(
-        name=about["name"], classes=tuple(about["classes"]), flips=about["flips"], **splits
-    )
+    try:
+        with safe_open(file, "pt") as content:
+            about = json.loads(content.metadata()["domain"])
+            splits = {
+                part: Split(*(content.get_tensor(f"{part}.{k}") for k in ("images", "labels")))
+                for part in _SPLITS
+            }
+        found = Domain(about["name"], tuple(about["classes"]), flips=about["flips"], **splits)
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
+        raise _damaged(file) from error
+    # What an audit measures must be what its jobs' ids name.
+    if found.content_hash != file.stem:
+        raise _damaged(file)
+    return found
+
+
+def _damaged(file: Path) -> AuditError:
+    return AuditError(f"{file} is damaged: delete it and start the audit again")

@@ -21,7 +21,7 @@ class Controller:
     """
 
     allowed: float
-    aim: float = 0.75
+    aim: float = 0.85
     strength: float = 1.0
     weakest: float = 0.05
     strongest: float = 20.0

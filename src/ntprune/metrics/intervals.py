@@ -31,7 +31,8 @@ def paired_interval(
         SettingsError: fewer than two pairs, or different lengths.
 
     Examples:
-        >>> paired_interval([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
+        >>> low, high = paired_interval([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
+        >>> round(low, 10), round(high, 10)
         (0.1, 0.1)
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)

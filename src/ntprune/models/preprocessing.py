@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Self
+
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from ntprune.errors import ModelMismatchError
@@ -28,6 +31,16 @@ class Preprocessing(BaseModel):
     size: int = Field(ge=4)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> Self:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need one value for each of {self.channels} channels")
+        if not all(math.isfinite(v) for v in self.mean) or not all(
+            0 < v < math.inf for v in self.std
+        ):
+            raise ValueError("mean must be finite, std positive and finite")
+        return self
 
     @classmethod
     def fit(cls, images: Tensor, channels: int, size: int) -> Preprocessing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import ValidationError
@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ntprune.errors import ModelMismatchError, ReleaseInvalidError
+from ntprune.errors import ModelMismatchError, OutputError, ReleaseInvalidError
 from ntprune.models import Model
-from ntprune.release.atomic import sha256, write_file, write_folder
+from ntprune.release.atomic import require_new, sha256, write_file, write_folder
 from ntprune.release.card import Card
 from ntprune.sparsity import MaskSet
 
@@ -47,8 +47,9 @@ def save(release: Release, path: str | Path) -> Path:
     """
     path = Path(path)
     release.masks.apply_(release.model.module)
-    if release.base is not None and not (owner_folder(path) / CARD).exists():
-        save(release.base, owner_folder(path))
+    require_new(path)
+    if release.base is not None:
+        _keep_base(release.base, owner_folder(path))
     with write_folder(path) as draft:
         write_file(draft / WEIGHTS, to_bytes(_plain(release.model.module.state_dict())))
         write_file(draft / MASKS, to_bytes(_plain(dict(release.masks))))
@@ -62,6 +63,18 @@ def save(release: Release, path: str | Path) -> Path:
         write_file(draft / CARD, card.model_dump_json(indent=2, by_alias=True).encode())
     release.card = card
     return path
+
+
+def _keep_base(base: Release, place: Path) -> None:
+    if not (place / CARD).exists():
+        save(base, place)
+        return
+    kept = read_card(place)
+    if (kept.model, kept.source) != (base.card.model, base.card.source):
+        raise OutputError(
+            f"{place} holds another model than the one this release was made from: move it away or "
+            "choose another --out"
+        )
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
@@ -92,9 +105,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
             f"{path / WEIGHTS} does not fit architecture '{card.model.architecture}': {reason}"
         ) from error
     model.module.eval()
-    history_file = path / HISTORY
-    history = json.loads(history_file.read_text()) if history_file.is_file() else []
-    return Release(model.to(device), MaskSet(masks), card, history)
+    return Release(model.to(device), MaskSet(masks), card, _history(path / HISTORY))
 
 
 def read_card(path: Path) -> Card:
@@ -129,6 +140,20 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise ReleaseInvalidError(
             f"{file} cannot be read as safetensors ({error}): restore it from the original release"
         ) from error
+
+
+def _history(file: Path) -> list[dict[str, Any]]:
+    if not file.is_file():
+        return []
+    try:
+        history = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        history = None
+    if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):
+        raise ReleaseInvalidError(
+            f"{file} is not a list of training records: restore it or delete it, nothing needs it"
+        )
+    return history
 
 
 def _explain_change(file: Path) -> None:

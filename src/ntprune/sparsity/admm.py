@@ -40,6 +40,8 @@ class ADMM:
         adapt: factor by which ρ moves when one residual is `balance` times the other; 1 for never.
     """
 
+    SETTLED = 1e-5
+
     def __init__(
         self,
         weights: Sequence[Tensor],
@@ -62,10 +64,13 @@ class ADMM:
 
         The closed form costs one pass over the weights; through autograd it would cost several.
         """
-        grads = [w.grad for w in self.weights if w.grad is not None]
+        # A weight the loss did not reach is pulled all the same.
+        grads = [w.grad if w.grad is not None else torch.zeros_like(w) for w in self.weights]
         gap = torch._foreach_sub(self.weights, self.z)
         torch._foreach_add_(gap, self.u)
         torch._foreach_add_(grads, gap, alpha=self.rho)
+        for weight, grad in zip(self.weights, grads, strict=True):
+            weight.grad = grad
 
     @torch.no_grad()
     def update(self, sparsity: float) -> Residuals:
@@ -85,6 +90,8 @@ class ADMM:
         primal = _norm(gap) / max(_norm(self.weights), _norm(self.z), tiny)
         dual = _norm(torch._foreach_sub(self.z, previous)) / max(_norm(self.u), tiny)
         residuals = Residuals(primal, dual, self.rho)
+        if max(primal, dual) < self.SETTLED:
+            return residuals  # what is left is rounding, whose ratio would drive ρ without end
         if primal > self.balance * dual:
             self._rescale(self.adapt)
         elif dual > self.balance * primal:

@@ -100,11 +100,13 @@ class MaskSet(Mapping[str, Tensor]):
         return optimiser.register_step_post_hook(enforce).remove
 
     def holds(self, module: nn.Module) -> bool:
-        """Whether every masked weight of `module` is exactly zero."""
-        found = dict(module.named_parameters())
-        return all(
-            bool((found[n].detach()[~m.to(found[n].device)] == 0).all()) for n, m in self.items()
-        )
+        """Whether every masked weight of `module` is exactly zero.
+
+        Raises:
+            ModelMismatchError: a mask has no parameter of its name and shape.
+        """
+        pairs = zip(*self._pairs(module), strict=True)
+        return all(bool((weight[mask == 0] == 0).all()) for weight, mask in pairs)
 
     def _pairs(self, module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         found = dict(module.named_parameters())

@@ -75,7 +75,7 @@ class GlobalMagnitude(Projection):
         scores = [w.detach().abs().flatten() for w in weights]
         for score, floor in zip(scores, floors, strict=True):
             # Ranked above everything else, a layer's best weights are always kept.
-            score[score.topk(floor).indices] = torch.inf
+            score[score.argsort(descending=True, stable=True)[:floor]] = torch.inf
         order = torch.cat(scores).argsort(descending=True, stable=True)
         mask = torch.zeros(total, dtype=torch.bool, device=order.device)
         mask[order[:keep]] = True
@@ -93,7 +93,8 @@ class LayerMagnitude(Projection):
             if keep < 1:
                 raise LayerCollapseError(
                     f"sparsity {sparsity:g} empties a layer of {weight.numel()} weights: use at "
-                    f"most {1 - 1 / weight.numel():.4f} or a global projection"
+                    f"most {math.floor(1e4 * (1 - 1 / weight.numel())) / 1e4:g} or a global "
+                    "projection"
                 )
             order = weight.detach().abs().flatten().argsort(descending=True, stable=True)
             mask = torch.zeros(weight.numel(), dtype=torch.bool, device=weight.device)

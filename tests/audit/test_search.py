@@ -1,0 +1,103 @@
+"""The thief's search: by its own held-out slice, cross-entropy breaks ties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tests.release.toys import base, toy
+
+from ntprune.audit import Recipe
+from ntprune.audit.search import Trial, search
+from ntprune.engine import Resident
+from ntprune.errors import TrainingDivergedError
+
+RECIPE = Recipe(lrs=(1e-3, 1e-2, 1e-1), min_steps=40, epochs=1)
+SAMPLES = Resident(torch.arange(10).view(10, 1, 1, 1), torch.arange(10))
+
+
+class Recorder:
+    """An attack that only remembers how it was called; its model is its learning rate."""
+
+    name = "recorder"
+
+    def __init__(self, diverging: tuple[float, ...] = ()) -> None:
+        self.diverging = diverging
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, release: Any, samples: Resident, classes: Any, **options: Any) -> Any:
+        self.calls.append({"release": release, "samples": samples.labels.tolist(), **options})
+        if options["lr"] in self.diverging:
+            raise TrainingDivergedError("inf")
+        return type("Stolen", (), {"model": options["lr"], "log": None})()
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    scores: dict[float, tuple[float, float]],
+    attack: Recorder,
+) -> tuple[Any, list[list[int]]]:
+    seen: list[list[int]] = []
+
+    def evaluate(model: float, data: Resident) -> tuple[float, float]:
+        seen.append(data.labels.tolist())
+        return scores[model]
+
+    monkeypatch.setattr("ntprune.audit.search.evaluate", evaluate)
+    return search(attack, "R", SAMPLES, ("a",), RECIPE, 5), seen  # type: ignore[arg-type]
+
+
+def test_accuracy_on_the_slice_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    attack = Recorder()
+    scores = {1e-3: (0.5, 0.1), 1e-2: (1.0, 9.0), 1e-1: (0.5, 0.2)}
+    found, seen = run(monkeypatch, scores, attack)
+    assert found.best == Trial(1e-2, 1.0, 9.0)
+    assert found.stolen.model == 1e-2
+    assert [trial.lr for trial in found.trials] == [1e-3, 1e-2, 1e-1]
+    assert seen == [[0, 1]] * 3, "judged by a fifth of its own samples, the last run not at all"
+    assert [call["samples"] for call in attack.calls] == [list(range(2, 10))] * 3 + [
+        list(range(10))
+    ]
+
+
+def test_cross_entropy_breaks_ties(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {1e-3: (0.5, 0.3), 1e-2: (0.5, 0.7), 1e-1: (0.5, 0.2)}
+    assert run(monkeypatch, scores, Recorder())[0].best.lr == 1e-1
+
+
+def test_steps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    attack = Recorder()
+    found, _ = run(monkeypatch, dict.fromkeys(RECIPE.lrs, (0.5, 0.5)), attack)
+    assert [call["steps"] for call in attack.calls] == [10, 10, 10, 40]
+    assert found.steps == 70
+    assert {call["release"] for call in attack.calls} == {"R"}
+    assert len({call["seed"] for call in attack.calls[:3]}) == 1, "rates differ in nothing else"
+    assert {call["weight_decay"] for call in attack.calls} == {RECIPE.weight_decay}
+
+
+def test_a_rate_that_diverges_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {1e-3: (0.5, 0.3), 1e-2: (0.4, 0.1)}
+    found, _ = run(monkeypatch, scores, Recorder(diverging=(1e-1,)))
+    assert found.best.lr == 1e-3
+    assert len(found.trials) == 2
+    with pytest.raises(TrainingDivergedError, match="'recorder' diverged at every learning rate"):
+        run(monkeypatch, {}, Recorder(diverging=RECIPE.lrs))
+
+
+def test_every_run_starts_from_the_release_as_it_is() -> None:
+    from ntprune.attacks import make_attack
+
+    release = base(toy(0))
+    before = {k: v.clone() for k, v in release.model.module.state_dict().items()}
+    samples = Resident.of(toy(1).pool, release.model.preprocessing, torch.device("cpu"))
+    mine = samples.take(torch.arange(20))
+    recipe = Recipe(lrs=(1e-2,), min_steps=4, epochs=1)
+    attack, classes = make_attack("finetune"), toy(1).classes
+    one, two = (search(attack, release, mine, classes, recipe, 0) for _ in range(2))
+    after = release.model.module.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+    assert one.trials == two.trials
+    stolen = one.stolen.model.module.state_dict()
+    assert all(torch.equal(v, stolen[k]) for k, v in two.stolen.model.module.state_dict().items())
+    assert not torch.equal(stolen["features.0.weight"], before["features.0.weight"])

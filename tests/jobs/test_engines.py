@@ -1,0 +1,177 @@
+"""Engines: the same results, nothing run twice, and what happens when processes die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.jobs.work import work
+
+from ntprune.errors import AuditError, SettingsError, UnknownNameError
+from ntprune.jobs import Context, Ledger, engine_names, make_engine
+from ntprune.jobs.engine import Engine
+
+ENGINES = ["inline", "process"]
+
+
+def place(tmp_path: Path) -> tuple[Context, Ledger]:
+    return Context(tmp_path / "store", tmp_path / "marks"), Ledger(tmp_path / "jobs")
+
+
+def runs(tmp_path: Path, value: int) -> list[int]:
+    """Process ids of the runs of the job with `value`."""
+    marks = tmp_path / "marks" / f"{value}.runs"
+    return [int(line) for line in marks.read_text().split()] if marks.exists() else []
+
+
+def test_every_engine_is_tested() -> None:
+    assert engine_names() == ENGINES
+
+
+def test_unknown_engine_and_workers() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'process'"):
+        make_engine("proces")
+    with pytest.raises(SettingsError, match="--workers 0 is below 1"):
+        make_engine("process", 0)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_results_in_order_and_nothing_twice(tmp_path: Path, name: str) -> None:
+    context, ledger = place(tmp_path)
+    ledger.put(work("add", 2), {"value": "from before"})
+    told: list[tuple[str, int, int]] = []
+
+    def listen(stage: str, done: int, total: int, note: str = "") -> None:
+        told.append((stage, done, total))
+
+    jobs = [work("add", v) for v in (3, 1, 2, 3)]
+    found = make_engine(name, 2)(jobs, context, ledger, stage="s", progress=listen)
+    assert [result["value"] for result in found] == [3, 1, "from before", 3]
+    assert {result.get("threads", 1) for result in found} == {1}
+    assert [len(runs(tmp_path, v)) for v in (1, 2, 3)] == [1, 0, 1]
+    assert told == [("s", 1, 3), ("s", 2, 3), ("s", 3, 3)]
+    here = [pid == os.getpid() for v in (1, 3) for pid in runs(tmp_path, v)]
+    assert here == [name == "inline"] * 2
+    again = make_engine(name, 2)(jobs, context, ledger)
+    assert again == found
+    assert [len(runs(tmp_path, v)) for v in (1, 2, 3)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_user_s_mistake_keeps_its_type_and_message(tmp_path: Path, name: str) -> None:
+    context, ledger = place(tmp_path)
+    with pytest.raises(SettingsError, match=r"^setting 7 is wrong: change it$"):
+        make_engine(name)([work("add", 1), work("err", 7)], context, ledger)
+    assert ledger.get(work("add", 1)) is not None
+    assert ledger.get(work("err", 7)) is None
+
+
+def test_a_dead_worker_costs_only_its_own_job(tmp_path: Path) -> None:
+    context, ledger = place(tmp_path)
+    jobs = [work("add", 1), work("die", 2), work("add", 3)]
+
+    def listen(stage: str, done: int, total: int, note: str = "") -> None:
+        # The job that dies waits until two others are recorded.
+        if done == 2:
+            (context.produced / "finished").touch()
+
+    with pytest.raises(AuditError, match=r"a worker process died.*run the same command again"):
+        make_engine("process", 2)(jobs, context, ledger, progress=listen)
+    assert ledger.missing(jobs) == [work("die", 2)]
+    (context.produced / "healed").touch()
+    found = make_engine("process", 2)(jobs, context, ledger)
+    assert [result["value"] for result in found] == [1, 2, 3]
+    assert [len(runs(tmp_path, v)) for v in (1, 2, 3)] == [1, 2, 1]
+
+
+def test_what_finished_in_the_moment_of_death_is_kept(tmp_path: Path) -> None:
+    """`wait` may return good and broken futures together; the good ones come first."""
+    from concurrent.futures import Future
+
+    from ntprune.jobs.process import successes_first
+
+    good: Future[Any] = Future()
+    good.set_result({})
+    broken: list[Future[Any]] = [Future() for _ in range(5)]
+    for future in broken:
+        future.set_exception(ValueError())
+    assert successes_first({*broken, good})[0] is good
+
+
+class Stopping(Engine):
+    """An engine of the user's own that is interrupted after the first job."""
+
+    name = "stopping"
+
+    def execute(self, jobs: Any, context: Context) -> Iterator[tuple[Any, dict[str, Any]]]:
+        yield jobs[0], jobs[0].run(context)
+        raise KeyboardInterrupt
+
+
+def test_results_are_recorded_as_they_arrive(tmp_path: Path) -> None:
+    context, ledger = place(tmp_path)
+    jobs = [work("add", 1), work("add", 2)]
+    with pytest.raises(KeyboardInterrupt):
+        Stopping()(jobs, context, ledger)
+    assert ledger.missing(jobs) == jobs[1:]
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.jobs.work import work
+from ntprune.jobs import Context, Ledger, make_engine
+
+if __name__ == "__main__":
+    root = Path(sys.argv[1])
+    jobs = [work("sleep", value) for value in (1, 2)]
+    make_engine("process", 2)(jobs, Context(root / "store", root / "marks"), Ledger(root / "jobs"))
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that nobody has reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_orphaned_workers_leave(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    root = Path(__file__).parents[2]
+    driver = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        start_new_session=True,
+    )
+    try:
+        workers = until(lambda: runs(tmp_path, 1) + runs(tmp_path, 2), lambda found: len(found) == 2)
+        assert all(alive(pid) for pid in workers)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+        left = until(lambda: [pid for pid in workers if alive(pid)], lambda found: not found, 10)
+        assert not left
+    finally:
+        try:
+            os.killpg(driver.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    assert not list((tmp_path / "jobs").glob("*")), "nothing was finished"
+
+
+def until(look: Any, good: Any, seconds: float = 40) -> Any:
+    """Look again and again until what is seen is good, or time is up."""
+    end = time.monotonic() + seconds
+    while not good(seen := look()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return seen

@@ -1,0 +1,169 @@
+"""A module of one's own: accepted, or refused with the reason."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ntprune.errors import ModelMismatchError, SettingsError
+from ntprune.models import Model, Preprocessing, registry, wrap
+
+PRE = Preprocessing(channels=1, size=8, mean=(0.5,), std=(0.25,))
+
+
+@pytest.fixture(autouse=True)
+def _forget_registrations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    registry.architecture_names()
+    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+    yield
+
+
+class Own(nn.Module):
+    def __init__(self, between: Callable[[Tensor], Tensor] | None = None) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(64, 10),
+        )
+        self.tail = nn.Sequential(nn.ReLU(), nn.Linear(10, 6), nn.ReLU(), nn.Linear(6, 3))
+        self.between = between
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        if self.between is not None:
+            features = self.between(features)
+        logits: Tensor = self.tail(features)
+        return logits
+
+
+def wrapped(module: nn.Module, **changes: object) -> Model:
+    fields = {"encoder": "body", "head": "tail", "classes": ("a", "b", "c"), "preprocessing": PRE}
+    return wrap(module, **(fields | changes))  # type: ignore[arg-type]
+
+
+def test_it_stays_the_module_it_was() -> None:
+    module = Own()
+    before = copy.deepcopy(module.state_dict())
+    module.train()
+    model = wrapped(module)
+    assert model.module is module
+    assert module.training
+    assert list(module.state_dict()) == list(before)
+    assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+    assert list(model.prunable()) == ["body.0.weight", "body.4.weight"]
+    assert model.spec.architecture == "own"
+    batch = torch.randint(256, (2, 1, 8, 8)).to(torch.uint8)
+    module.eval()
+    torch.testing.assert_close(model(batch), module(PRE.normalise(batch)))
+
+
+def test_it_can_be_made_afresh_and_given_other_heads() -> None:
+    torch.manual_seed(0)
+    module = Own()
+    model = wrapped(module, name="mine")
+    one, again, other = (Model.fresh(model.spec, seed) for seed in (1, 1, 2))
+    for key, value in one.module.state_dict().items():
+        assert torch.equal(value, again.module.state_dict()[key])
+    first = "body.0.weight"
+    assert not torch.equal(one.module.state_dict()[first], other.module.state_dict()[first])
+    assert not torch.equal(one.module.state_dict()[first], module.state_dict()[first])
+    five = model.new_head(("v", "w", "x", "y", "z"), seed=1)
+    assert five.module.tail[3].out_features == 5
+    for key, value in five.module.body.state_dict().items():
+        assert torch.equal(value, module.body.state_dict()[key])
+    assert module.tail[3].out_features == 3
+
+
+def test_later_training_does_not_reach_the_blueprint() -> None:
+    module = Own()
+    model = wrapped(module)
+    with torch.no_grad():
+        module.body[1].running_mean.fill_(50)
+    assert float(Model.fresh(model.spec, 0).module.body[1].running_mean.abs().max()) == 0
+
+
+class Raw(nn.Module):
+    """Keeps parameters that no layer resets, as vision transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) + self.token
+
+
+def test_a_fresh_network_holds_nothing_that_was_learnt() -> None:
+    """Scratch is the yardstick: a learnt parameter left in it would fake the audit."""
+    torch.manual_seed(0)
+    module = Own()
+    module.body = nn.Sequential(Raw(), nn.Unflatten(1, (4, 16)), Attention(), nn.Linear(64, 10))
+    model = wrapped(module, name="raw")
+    old = dict(module.named_parameters())
+    fresh, again = (dict(Model.fresh(model.spec, 5).module.named_parameters()) for _ in range(2))
+    matrices = [n for n, p in fresh.items() if p.std() > 0]
+    assert {"body.0.token", "body.2.inner.in_proj_weight"} <= set(matrices)
+    assert all(torch.equal(fresh[n], again[n]) for n in fresh)
+    assert [n for n in matrices if torch.equal(fresh[n], old[n])] == []
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.MultiheadAttention(16, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x, x, x)[0].flatten(1)
+
+
+def test_a_head_that_is_one_layer() -> None:
+    module = nn.Sequential()
+    module.add_module("body", nn.Flatten())
+    module.add_module("tail", nn.Linear(64, 3))
+    model = wrapped(module)
+    assert model.new_head(("a", "b"), 0).module.tail.out_features == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "words"),
+    [
+        (Own, {"encoder": "trunk"}, "no part 'trunk'.*body, tail"),
+        (Own, {"head": ""}, "no part ''"),
+        (Own, {"head": "tail.0"}, r"no nn\.Linear"),
+        (lambda: Own(torch.relu_), {"head": "tail.3"}, "cannot read|differs"),
+        (lambda: Own(lambda f: 2 * f + 1), {}, "differs from module"),
+        (Own, {"classes": ("a", "b")}, "3 outputs and 2 classes"),
+        (
+            Own,
+            {"preprocessing": Preprocessing(channels=3, size=8, mean=(0.5,) * 3, std=(0.2,) * 3)},
+            "cannot read 3×8×8",
+        ),
+        (
+            Own,
+            {"preprocessing": Preprocessing(channels=1, size=20, mean=(0.5,), std=(0.2,))},
+            "cannot read 1×20×20",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    make: Callable[[], nn.Module], changes: dict[str, object], words: str
+) -> None:
+    known = registry.architecture_names()
+    module = make()
+    module.train()
+    with pytest.raises(ModelMismatchError, match=words):
+        wrapped(module, **changes)
+    assert module.training
+    assert registry.architecture_names() == known
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'convnet' is registered already"):
+        wrapped(Own(), name="convnet")
