@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import loop, workers, wstep
-from benchmarks.machine import machine
 from ntprune.engine import threads
+from ntprune.experiments.machine import machine
 from ntprune.release.atomic import write_file
 
 

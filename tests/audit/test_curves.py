@@ -48,11 +48,7 @@ def handmade(seed: int) -> list[Point]:
 
 
 def test_the_envelope_follows_validation_not_the_test_split() -> None:
-    points = [
-        p
-        for seed in (0, 1)
-        for p in handmade(seed)
-    ]
+    points = [p for seed in (0, 1) for p in handmade(seed)]
     found = envelope(BUDGETS, points, SCRATCH)
     assert found.curve == [0.30, 0.40, 0.70]
     assert found.chosen == [{"trusted": 2}, {"trusted": 2}, {"lucky": 2}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -155,17 +156,17 @@ def test_orphaned_workers_leave(tmp_path: Path) -> None:
         start_new_session=True,
     )
     try:
-        workers = until(lambda: runs(tmp_path, 1) + runs(tmp_path, 2), lambda found: len(found) == 2)
+        workers = until(
+            lambda: runs(tmp_path, 1) + runs(tmp_path, 2), lambda found: len(found) == 2
+        )
         assert all(alive(pid) for pid in workers)
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()
         left = until(lambda: [pid for pid in workers if alive(pid)], lambda found: not found, 10)
         assert not left
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(driver.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     assert not list((tmp_path / "jobs").glob("*")), "nothing was finished"
 
 

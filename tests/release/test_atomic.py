@@ -15,15 +15,15 @@ from ntprune.release import load
 from ntprune.release.atomic import require_new, write_file, write_folder
 
 
-class Unexpected(Exception):
-    pass
-
-
-@pytest.mark.parametrize("error", [Unexpected, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
 def test_an_error_inside_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), write_folder(tmp_path / "out") as draft:
-        write_file(draft / "half", b"x")
-        raise error
+    def fail() -> None:
+        with write_folder(tmp_path / "out") as draft:
+            write_file(draft / "half", b"x")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert not list(tmp_path.iterdir())
 
 
@@ -57,10 +57,10 @@ def test_a_folder_in_use_is_kept(tmp_path: Path) -> None:
 def test_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     for path in (tmp_path / "file" / "out", tmp_path / "file" / "deep" / "out"):
-        with pytest.raises(OutputError, match=r"cannot write .*: (not a dir|file exists)") as caught:
+        with pytest.raises(OutputError, match=r": (not a dir|file exists)") as caught:
             require_new(path)
         assert "\n" not in str(caught.value)
-        with pytest.raises(OutputError, match="not a directory|file exists"):
+        with pytest.raises(OutputError, match=r"not a directory|file exists"):
             write_file(path, b"x")
     assert files(tmp_path) == {"file": b"precious"}
 
@@ -112,7 +112,7 @@ main(sys.argv[1:])
 def test_a_full_disk(tmp_path: Path) -> None:
     name = save_npz(tmp_path / "toy.npz", 0)
     before = files(tmp_path)
-    options = "--width 4 --epochs 1 --batch 64 --device cpu --out".split()
+    options = ["--width=4", "--epochs=1", "--batch=64", "--device=cpu", "--out"]
     command = ["pretrain", "--source", name, *options, str(tmp_path / "out")]
     ended = subprocess.run(
         [sys.executable, "-c", FULL, *command], capture_output=True, text=True, timeout=60

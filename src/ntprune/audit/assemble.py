@@ -56,7 +56,7 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             envelope=envelope(budgets, _of(findings.points, name), scratch),
         )
         for name in plan.protocol.controls
-        if name != "null"
+        if name != "null" and _of(findings.points, name)
     }
     if "null" in findings.singles:
         controls["null"] = _null(plan, findings, scratch)

@@ -148,6 +148,11 @@ def audit(
         release=released,
         base=unprotected.card.weights_sha256,
     )
+    if not plan.applicable(rules.attacks):
+        raise SettingsError(
+            f"no attack of protocol {rules.name} can be made on '{target.name}', whose classes are "
+            "not the release's: use a protocol with attacks that put on a new head"
+        )
     where = str(resolve_device(device))
     if isinstance(engine, str):
         engine = make_engine(engine, workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -106,15 +107,13 @@ def make_control(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 
 def _keep(release: Release, context: Context) -> str:
     """Save under the hash of the weights; a copy that a killed run left is the same."""
-    from tempfile import mkdtemp
-
     context.produced.mkdir(parents=True, exist_ok=True)
-    draft = Path(mkdtemp(dir=context.produced)) / "release"
-    release.save(draft)
-    weights = sha256(draft / WEIGHTS)
-    place = context.produced / weights
-    if not place.exists():
-        draft.rename(place)
+    with TemporaryDirectory(prefix=".draft-", dir=context.produced) as folder:
+        draft = release.save(Path(folder) / "release")
+        weights = sha256(draft / WEIGHTS)
+        place = context.produced / weights
+        if not place.exists():
+            draft.rename(place)
     return weights
 
 

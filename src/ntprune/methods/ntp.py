@@ -97,7 +97,7 @@ class NTP(Method):
 class _Run:
     """One protection run: the state that the rounds and the finish share."""
 
-    CHECKS: ClassVar[int] = 20
+    CHECKS: ClassVar[int] = 10
     # Images that a decision inside the rounds is based on; the release is judged on all of them.
     GLANCE: ClassVar[int] = 2000
 

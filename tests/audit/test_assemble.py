@@ -1,0 +1,131 @@
+"""From results of jobs, made by hand, to the report."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from tests.release.toys import CLASSES, PROTOCOL, protected, toy
+
+from ntprune.audit.assemble import Findings, assemble
+from ntprune.audit.plan import Plan
+from ntprune.audit.points import Point
+from ntprune.audit.schema import Report
+
+BUDGETS = (8, 32)
+SUBJECTS = {
+    "scratch": ("scratch",),
+    "release": ("finetune", "masked"),
+    "unprotected": ("finetune",),
+    "magnitude": ("masked-new-head",),
+    "random": ("finetune-new-head",),
+}
+HEIGHT = {"scratch": 0.4, "release": 0.3, "unprotected": 0.7, "magnitude": 0.5, "random": 0.45}
+
+
+def plan() -> Plan:
+    return Plan(PROTOCOL, BUDGETS, "t", "s", CLASSES, protected(toy(0), toy(1)), "b")
+
+
+def findings() -> Findings:
+    points = [
+        Point(
+            subject=subject,
+            attack=attack,
+            n=n,
+            seed=seed,
+            accuracy=HEIGHT[subject] + n / 400 + seed / 50 + 0.1 * (attack == "finetune"),
+            validation=0.5 + 0.1 * (attack == "finetune"),
+            loss=1.0,
+            lr=1e-2,
+            first_loss=2.0,
+            last_loss=0.5,
+        )
+        for subject, attacks in SUBJECTS.items()
+        for attack in attacks
+        for n in BUDGETS
+        for seed in (0, 1)
+    ]
+    singles = {
+        name: {"accuracy": accuracy, "sparsity": sparsity}
+        for name, accuracy, sparsity in (
+            ("release", 0.9, 0.8),
+            ("unprotected", 0.95, 0.0),
+            ("magnitude", 0.92, 0.8),
+            ("random", 0.91, 0.8),
+            ("null", 0.25, 0.0),
+        )
+    }
+    costs = [
+        {"steps": 10, "seconds": 0.26},
+        {"steps": 5, "seconds": 0.1},
+        {"steps": 0, "seconds": 1},
+    ]
+    return Findings(points, singles, costs)
+
+
+def report(given: Findings) -> Report:
+    return assemble(plan(), given, "toy0", "toy1", 4)
+
+
+def test_numbers() -> None:
+    found = report(findings())
+    assert found.budgets == [8, 32]
+    assert found.scratch.curve == pytest.approx([0.43, 0.49])
+    assert set(found.attacks) == {"finetune", "masked"}
+    assert found.attacks["masked"].mean_gap == pytest.approx(-0.1)
+    assert found.attacks["finetune"].mean_gap == pytest.approx(0.0)
+    assert found.envelope.chosen == [{"finetune": 2}, {"finetune": 2}]
+    assert found.envelope.mean_gap == pytest.approx(0.0)
+    source = {"name": "toy0", "before": 0.95, "after": 0.9, "drop_pp": 5.0}
+    assert found.source.model_dump() == source
+    assert found.cost.model_dump() == {"jobs": 3, "steps": 15, "seconds": 1.4}
+    assert found.protocol == "tiny/1"
+    assert found.release["weights_sha256"] == plan().weights
+    assert found.release["schema"] == 1
+
+
+def test_controls() -> None:
+    found = report(findings()).controls
+    assert set(found) == {"unprotected", "magnitude", "random", "null"}
+    assert found["unprotected"].envelope.mean_gap == pytest.approx(0.4)
+    assert found["magnitude"].attacks.keys() == {"masked-new-head"}
+    assert (found["random"].source, found["random"].sparsity) == (0.91, 0.8)
+    assert found["null"].envelope.curve == [0.25, 0.25]
+    assert found["null"].source == 0.9, "the null attack is made on the release"
+    assert found["null"].attacks["null"].spread == [0, 0]
+
+
+def test_without_the_null_attack() -> None:
+    given = findings()
+    del given.singles["null"]
+    assert "null" not in report(given).controls
+
+
+def test_void() -> None:
+    assert not report(findings()).void
+    given = findings()
+    lower = [
+        replace(p, accuracy=p.accuracy - 0.5) if p.subject == "unprotected" else p
+        for p in given.points
+    ]
+    assert report(replace(given, points=lower)).void
+
+
+def test_the_order_of_results_does_not_matter() -> None:
+    given = findings()
+    expected = report(given)
+    draw = random.Random(0)
+    for _ in range(5):
+        shuffled = sorted(given.points, key=lambda _: draw.random())
+        again = report(replace(given, points=shuffled))
+        assert again.model_dump() == expected.model_dump()
+
+
+def test_a_missing_point_is_not_papered_over() -> None:
+    given = findings()
+    with pytest.raises(KeyError):
+        report(
+            replace(given, points=[p for p in given.points if (p.subject, p.n) != ("random", 8)])
+        )

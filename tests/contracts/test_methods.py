@@ -1,0 +1,220 @@
+"""Every method through one table. A new method is one row."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ntprune.domains import Domain
+from ntprune.engine import Resident, accuracy
+from ntprune.errors import ConstraintError, DataInvalidError, NtpruneError, SettingsError
+from ntprune.methods import make_method, method_class, method_names
+from ntprune.models import Model
+from ntprune.release import Release, check
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a method is run with, and what it promises.
+
+    Attributes:
+        settings: as small as makes sense; `max_source_drop` must not be what a run fails on.
+        sparsity: what the release must have.
+        random: whether another seed gives other weights.
+        records: whether it records a history.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    sparsity: float = 0.0
+    random: bool = True
+    records: bool = False
+
+
+SMALL = {"batch": 32, "max_source_drop": 100.0}
+TABLE: dict[str, Row] = {
+    "none": Row(random=False),
+    "magnitude": Row(SMALL | {"sparsity": 0.8, "steps": 15}, 0.8),
+    "random": Row(SMALL | {"sparsity": 0.83, "steps": 15}, 0.83),
+    "ntp": Row(
+        SMALL | {"sparsity": 0.87, "rounds": 2, "inner": 3, "finish": 2}, 0.87, records=True
+    ),
+}
+
+
+@dataclass
+class Runs:
+    """Two runs with one seed and one with another, and the base as it was and is."""
+
+    row: Row
+    first: Release
+    again: Release
+    other: Release
+    base: Release
+    before: dict[str, Tensor]
+    random_state: bool
+
+
+def weights(model: Model) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in model.module.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_the_table_has_every_method() -> None:
+    assert set(method_names()) == set(TABLE), "give every method a row"
+
+
+@pytest.fixture(scope="module", params=sorted(TABLE))
+def runs(
+    request: pytest.FixtureRequest, tiny_base: Release, tiny_source: Domain, tiny_target: Domain
+) -> Runs:
+    row = TABLE[request.param]
+    before = weights(tiny_base.model)
+    made = []
+    for seed, noise in ((1, 0), (1, 1), (2, 2)):
+        torch.manual_seed(noise)
+        state = torch.random.get_rng_state()
+        run = make_method(request.param, **row.settings)
+        made.append(run(tiny_base, tiny_source, [tiny_target], seed=seed))
+    untouched = torch.equal(state, torch.random.get_rng_state())
+    return Runs(row, *made, tiny_base, before, untouched)
+
+
+def test_the_base_is_not_changed(runs: Runs) -> None:
+    assert same(runs.before, weights(runs.base.model))
+    assert runs.first.base is runs.base
+    shared = {p.data_ptr() for p in runs.base.model.module.parameters()}
+    assert not shared & {p.data_ptr() for p in runs.first.model.module.parameters()}
+
+
+def test_the_sparsity_asked_for_is_the_sparsity_got(runs: Runs) -> None:
+    prunable = runs.first.model.prunable()
+    assert list(runs.first.masks) == list(prunable)
+    total = sum(p.numel() for p in prunable.values())
+    assert runs.first.masks.total == total
+    assert runs.first.masks.zeros == round(runs.row.sparsity * total)
+    assert all(bool(mask.any()) for mask in runs.first.masks.values())
+    for name, parameter in prunable.items():
+        zero = parameter.detach() == 0
+        assert torch.equal(zero, ~runs.first.masks[name]), f"{name}: other zeros than the mask's"
+
+
+def test_all_values_are_finite_and_the_model_is_ready_to_use(runs: Runs) -> None:
+    for release in (runs.first, runs.other):
+        assert all(torch.isfinite(v).all() for v in release.model.module.state_dict().values())
+        assert not release.model.module.training
+        assert release.model.spec == runs.base.model.spec
+
+
+def test_the_seed_decides_and_nothing_else(runs: Runs) -> None:
+    assert same(weights(runs.first.model), weights(runs.again.model))
+    assert all(torch.equal(runs.first.masks[n], runs.again.masks[n]) for n in runs.first.masks)
+    assert same(weights(runs.first.model), weights(runs.other.model)) != runs.row.random
+    assert runs.random_state, "the global random state was used"
+
+
+def test_the_card(runs: Runs, tiny_source: Domain, tiny_target: Domain) -> None:
+    card, release = runs.first.card, runs.first
+    assert card.method in TABLE
+    assert card.settings == make_method(card.method, **runs.row.settings).settings.model_dump(
+        mode="json"
+    )
+    assert runs.row.settings.items() <= card.settings.items()
+    assert card.model == release.model.spec
+    assert card.targets == (tiny_target.name,)
+    assert card.seed == 1
+    assert card.sparsity == release.masks.sparsity
+    assert card.layers == release.masks.per_layer()
+    assert (card.steps > 0) == bool(runs.row.sparsity)
+    assert card.base == runs.base.card.source
+    assert card.source.content_hash == tiny_source.content_hash
+    for part, claimed in (
+        (tiny_source.test, card.source.test),
+        (tiny_source.owner_validation, card.source.validation),
+    ):
+        data = Resident.of(part, release.model.preprocessing, torch.device("cpu"))
+        assert accuracy(release.model, data) == claimed
+    assert {"python", "torch", "ntprune"} <= card.versions.keys()
+
+
+def test_the_history_counts_upwards(runs: Runs) -> None:
+    history = runs.first.history
+    assert bool(history) or not runs.row.records
+    json.dumps(history, allow_nan=False)
+    steps = [record["step"] for record in history]
+    assert steps == sorted(steps)
+    assert all(0 <= step <= runs.first.card.steps for step in steps)
+    for record in history:
+        numbers = {k: v for k, v in record.items() if isinstance(v, float)}
+        assert all(math.isfinite(v) for v in numbers.values())
+        assert all(numbers.get(k, 0) >= 0 for k in ("source_loss", "fisher", "primal", "dual"))
+        assert 0 <= record.get("sparsity", 0) < 1
+
+
+def test_what_is_saved_holds_what_the_card_says(
+    runs: Runs, tiny_source: Domain, tmp_path: Any
+) -> None:
+    runs.first.save(tmp_path / "release")
+    found = check(tmp_path / "release", tiny_source, tolerance=0.0)
+    assert found.sparsity == runs.first.card.sparsity
+    assert found.test == runs.first.card.source.test
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"sparsity": 1.0}, "sparsity"), ({"no_such": 1}, "no_such"), ({"batch": 0}, "batch")],
+)
+def test_wrong_settings_are_refused_by_name(
+    name: str, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"method '{name}', setting '{words}'"):
+        make_method(name, **change)
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_data_that_does_not_fit_is_refused(
+    name: str, tiny_base: Release, tiny_source: Domain, tiny_other: Domain
+) -> None:
+    run = make_method(name, **TABLE[name].settings)
+    with pytest.raises(DataInvalidError, match="is the source itself"):
+        run(tiny_base, tiny_source, [tiny_source])
+    with pytest.raises(DataInvalidError, match="give the source"):
+        run(tiny_base, tiny_other, [tiny_source])
+    if method_class(name).needs_target:
+        with pytest.raises(SettingsError, match="needs a target"):
+            run(tiny_base, tiny_source)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(TABLE) if method_class(name).needs_target]
+)
+def test_targets_may_be_several_with_other_classes(
+    name: str, tiny_base: Release, tiny_source: Domain, tiny_target: Domain, tiny_other: Domain
+) -> None:
+    run = make_method(name, **TABLE[name].settings)
+    release = run(tiny_base, tiny_source, [tiny_target, tiny_other])
+    assert release.card.targets == (tiny_target.name, tiny_other.name)
+    assert release.masks.sparsity == pytest.approx(TABLE[name].sparsity, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(TABLE) if method_class(name).keeps_constraint]
+)
+def test_a_promise_that_cannot_be_kept_is_not_made(
+    name: str, tiny_base: Release, tiny_source: Domain, tiny_target: Domain
+) -> None:
+    """At 97 % sparsity and a handful of steps the tiny source cannot be kept."""
+    absurd = TABLE[name].settings | {"max_source_drop": 0.0, "sparsity": 0.97}
+    with pytest.raises(ConstraintError, match=r"lost \d+\.\d+ percentage points.*0 are allowed") as e:
+        make_method(name, **absurd)(tiny_base, tiny_source, [tiny_target])
+    assert isinstance(e.value, NtpruneError)
+    assert "--max-source-drop" in str(e.value)
