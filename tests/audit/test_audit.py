@@ -121,7 +121,7 @@ def test_the_same_in_worker_processes(pristine: Path, tmp_path: Path) -> None:
     written = []
     for engine in ("inline", "process"):
         out = tmp_path / engine
-        run(pristine, out, protocol=rules, engine=engine, workers=2)
+        run(pristine, out, protocol=rules, engine=engine, workers=1)
         report = (out / "report.json").read_text().partition('"cost"')[0]
         jobs = {file.name for file in (out / "jobs").glob("*.json")}
         written.append((report, (out / "points.csv").read_bytes(), jobs))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import ConstraintError, DataInvalidError, NtpruneError, SettingsError
 from ntprune.methods import make_method, method_class, method_names
-from ntprune.models import Model
+from ntprune.models import Model, registry, wrap
 from ntprune.release import Release, check
 
 
@@ -168,14 +169,39 @@ def test_what_is_saved_holds_what_the_card_says(
     assert found.test == runs.first.card.source.test
 
 
+@pytest.fixture
+def noisy(monkeypatch: pytest.MonkeyPatch, tiny_base: Release) -> Model:
+    """A network with dropout, which draws from torch's global generator."""
+    registry.architecture_names()
+    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+    plain = tiny_base.model.copy()
+    net = nn.Sequential(
+        OrderedDict(body=plain.encoder, tail=nn.Sequential(nn.Dropout(0.5), plain.head))
+    )
+    spec = plain.spec
+    return wrap(
+        net, encoder="body", head="tail", classes=spec.classes, preprocessing=spec.preprocessing
+    )
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_dropout_follows_the_seed_too(
+    name: str, noisy: Model, tiny_source: Domain, tiny_target: Domain
+) -> None:
+    made = []
+    for noise in (0, 1):
+        torch.manual_seed(noise)
+        run = make_method(name, **TABLE[name].settings)
+        made.append(weights(run(noisy, tiny_source, [tiny_target], seed=1).model))
+    assert same(*made)
+
+
 @pytest.mark.parametrize("name", sorted(TABLE))
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"sparsity": 1.0}, "sparsity"), ({"no_such": 1}, "no_such"), ({"batch": 0}, "batch")],
 )
-def test_wrong_settings_are_refused_by_name(
-    name: str, change: dict[str, Any], words: str
-) -> None:
+def test_wrong_settings_are_refused_by_name(name: str, change: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=f"method '{name}', setting '{words}'"):
         make_method(name, **change)
 
@@ -214,7 +240,9 @@ def test_a_promise_that_cannot_be_kept_is_not_made(
 ) -> None:
     """At 97 % sparsity and a handful of steps the tiny source cannot be kept."""
     absurd = TABLE[name].settings | {"max_source_drop": 0.0, "sparsity": 0.97}
-    with pytest.raises(ConstraintError, match=r"lost \d+\.\d+ percentage points.*0 are allowed") as e:
+    with pytest.raises(
+        ConstraintError, match=r"lost \d+\.\d+ percentage points.*0 are allowed"
+    ) as e:
         make_method(name, **absurd)(tiny_base, tiny_source, [tiny_target])
     assert isinstance(e.value, NtpruneError)
     assert "--max-source-drop" in str(e.value)

@@ -36,9 +36,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
-def test_the_same_seed_gives_the_same_weights(
-    model: Model, data: Resident, optimiser: str
-) -> None:
+def test_the_same_seed_gives_the_same_weights(model: Model, data: Resident, optimiser: str) -> None:
     def run(seed: int) -> tuple[dict[str, Tensor], TrainLog]:
         mine = model.copy()
         log = train(mine, batches(data, seed), 6, lr=0.01, optimiser=optimiser)

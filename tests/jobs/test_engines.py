@@ -152,7 +152,7 @@ def test_orphaned_workers_leave(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     driver = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(root)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
         start_new_session=True,
     )
     try:

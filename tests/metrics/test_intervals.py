@@ -79,7 +79,8 @@ def test_it_is_finite_ordered_and_within_the_differences(pairs: list[tuple[float
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [([0.5], [0.4]), ([], []), ([0.5, 0.6], [0.4]), ([[0.5, 0.6]], [[0.4, 0.4]])]
+    ("first", "second"),
+    [([0.5], [0.4]), ([], []), ([0.5, 0.6], [0.4]), ([[0.5, 0.6]], [[0.4, 0.4]])],
 )
 def test_what_has_no_pairs_is_refused(first: list[float], second: list[float]) -> None:
     with pytest.raises(SettingsError, match="two pairs"):

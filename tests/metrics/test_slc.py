@@ -105,8 +105,7 @@ def test_a_point_on_a_straight_segment_changes_nothing(
     share = [math.log(n / grid[0]) / math.log(grid[-1] / grid[0]) for n in grid]
     share = [min(1.0, s) for s in share]
     attacked, scratch = (
-        [(1 - s) * first + s * last for s in share]
-        for first, last in (ends[:2], ends[2:])
+        [(1 - s) * first + s * last for s in share] for first, last in (ends[:2], ends[2:])
     )
     coarse = [grid[0], grid[-1]], [ends[0], ends[1]], [ends[2], ends[3]]
     assert slc_auc(grid, attacked, scratch) == pytest.approx(slc_auc(*coarse), abs=1e-9)

@@ -121,11 +121,9 @@ def test_copies_and_new_heads(name: str, channels: int, size: int, stem: str) ->
             id(p) for p in model.module.parameters()
         }
         again, differs = (model.new_head(CLASSES, seed) for seed in (3, 4))
-        fresh = [p for p in model.new_head(CLASSES, 3).head.parameters()]
+        fresh = list(model.new_head(CLASSES, 3).head.parameters())
         assert all(torch.equal(a, b) for a, b in zip(again.head.parameters(), fresh, strict=True))
-        assert not torch.equal(
-            next(again.head.parameters()), next(differs.head.parameters())
-        )
+        assert not torch.equal(next(again.head.parameters()), next(differs.head.parameters()))
         assert not torch.equal(next(again.head.parameters()), next(model.head.parameters()))
     assert all(torch.equal(before[k], v) for k, v in model.module.state_dict().items())
 

@@ -13,7 +13,10 @@ from ntprune.models import Preprocessing
 
 def pre(channels: int, size: int) -> Preprocessing:
     return Preprocessing(
-        channels=channels, size=size, mean=(0.3, 0.5, 0.7)[:channels], std=(0.1, 0.2, 0.4)[:channels]
+        channels=channels,
+        size=size,
+        mean=(0.3, 0.5, 0.7)[:channels],
+        std=(0.1, 0.2, 0.4)[:channels],
     )
 
 
@@ -38,9 +41,7 @@ def triangle(found: int, wanted: int) -> Tensor:
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (28, 28), (9, 9), (5, 5), (20, 12)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_resizing_is_an_antialiased_triangle_filter(
-    height: int, width: int, channels: int
-) -> None:
+def test_resizing_is_an_antialiased_triangle_filter(height: int, width: int, channels: int) -> None:
     images = pixels(3, channels, height, width)
     found = pre(channels, 8).resize(images)
     assert found.dtype == torch.uint8

@@ -19,7 +19,7 @@ PRE = Preprocessing(channels=1, size=8, mean=(0.5,), std=(0.25,))
 def _forget_registrations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.architecture_names()
     monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
-    yield
+    return
 
 
 class Own(nn.Module):

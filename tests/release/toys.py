@@ -59,7 +59,7 @@ def arrays(seed: int, count: int = 400, *, size: int = 16, classes: int = 4) -> 
     places = draw.integers(3, size - 3, count)
     places[labels >= 2] = draw.integers(-3, 4, count)[labels >= 2]
     images = 60 + 120 * (np.abs(across[labels] - places[:, None, None]) < 2)
-    images = images + draw.normal(0, 80, images.shape)
+    images = images + draw.normal(0, 120, images.shape)
     images = 255 - images if seed % 2 else images
     return images.clip(0, 255).astype(np.uint8), labels
 

@@ -71,9 +71,7 @@ def test_regression_finds_the_planted_support() -> None:
     seen = design @ planted
     weight = torch.randn(20, generator=draw).requires_grad_()
     admm = ADMM([weight], GlobalMagnitude(), rho=1.0)
-    solve(
-        admm, lambda: (design @ weight - seen).square().mean(), [weight], 0.8, rounds=40, lr=0.15
-    )
+    solve(admm, lambda: (design @ weight - seen).square().mean(), [weight], 0.8, rounds=40, lr=0.15)
     torch.testing.assert_close(admm.z[0], planted, atol=1e-2, rtol=0)
 
 

@@ -34,7 +34,7 @@ def draw_weights(shapes: list[tuple[int, ...]], levels: int, seed: int) -> list[
 
 
 def kept_by_hand(weights: list[Tensor], sparsity: float, ceiling: float) -> list[bool] | None:
-    """Python lists only: every layer's floor first, then the largest of all, ties to the earlier."""
+    """Python lists only: each layer's floor, then the largest; ties to the earlier."""
     sizes = [w.numel() for w in weights]
     keep = sum(sizes) - round(sparsity * sum(sizes))
     flat = [(abs(float(v)), layer) for layer, w in enumerate(weights) for v in w.flatten()]
@@ -92,9 +92,7 @@ def test_the_remedy_in_the_message_works() -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(
-    shapes=shapes, levels=levels, seed=st.integers(0, 999), sparsity=st.floats(0, 0.9)
-)
+@given(shapes=shapes, levels=levels, seed=st.integers(0, 999), sparsity=st.floats(0, 0.9))
 def test_layer_magnitude_treats_each_layer_alone(
     shapes: list[tuple[int, ...]], levels: int, seed: int, sparsity: float
 ) -> None:

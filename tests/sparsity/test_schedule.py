@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +22,9 @@ def test_both_ends_are_exact(steps: int, final: float, start: float) -> None:
 @given(steps=st.integers(2, 200), final=shares)
 def test_it_grows_ever_more_slowly(steps: int, final: float) -> None:
     values = [cubic(step, steps, final) for step in range(steps + 1)]
-    gains = [b - a for a, b in zip(values, values[1:], strict=False)]
+    gains = [b - a for a, b in itertools.pairwise(values)]
     assert all(gain >= 0 for gain in gains)
-    assert all(b <= a + 1e-12 for a, b in zip(gains, gains[1:], strict=False))
+    assert all(b <= a + 1e-12 for a, b in itertools.pairwise(gains))
 
 
 def test_worked_example() -> None:

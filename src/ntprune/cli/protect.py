@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,12 +32,13 @@ def protect(
 ) -> None:
     """Prune a trained model so that it keeps its source and gives no head start on the target."""
     from ntprune.domains import domain
+    from ntprune.methods import method_class
     from ntprune.methods import protect as run
     from ntprune.release import load
     from ntprune.release.atomic import require_new
 
     require_new(out)
-    chosen = _settings(setting or [])
+    chosen = _settings(setting or [], method_class(method).Settings.model_fields)
     chosen |= {
         name: value
         for name, value in (("sparsity", sparsity), ("max_source_drop", max_source_drop))
@@ -72,7 +74,7 @@ def protect(
     )
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def _settings(pairs: list[str], known: Collection[str]) -> dict[str, Any]:
     import yaml
 
     settings = {}
@@ -80,5 +82,15 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set {pair}: expected name=value, for instance --set fisher=3")
-        settings[name.strip()] = yaml.safe_load(value)
+        if name.strip() not in known:
+            raise SettingsError(
+                f"--set {pair}: the method has no setting '{name.strip()}', choose from "
+                f"{', '.join(sorted(known))}"
+            )
+        try:
+            settings[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError(
+                f"--set {pair}: the value is not YAML; quote what has brackets or colons"
+            ) from error
     return settings

@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ntprune.domains import Domain
-from ntprune.engine import Progress, Resident, accuracy, silent
+from ntprune.engine import Progress, Resident, accuracy, silent, stream_seed
 from ntprune.errors import ConstraintError, DataInvalidError, SettingsError
 from ntprune.models import Model
 from ntprune.release import Card, Release, SourceRecord
@@ -166,7 +166,10 @@ class Method(ABC):
             seed=seed,
             progress=progress,
         )
-        outcome = self.run(work)
+        with torch.random.fork_rng(devices=[]):
+            # Layers that draw for themselves, such as dropout, follow the seed too.
+            torch.manual_seed(stream_seed(seed, "method", "layers"))
+            outcome = self.run(work)
         outcome.masks.apply_(model.module)
         model.module.eval()
         record = measure(model, source)

@@ -46,9 +46,10 @@ class NTPSettings(Settings):
         thief_alpha: weight of the cross-entropy of simulated thieves, which is what a thief loses.
         rounds: outer ADMM rounds.
         inner: optimiser steps of a W-step.
-        finish: outer steps of the masked finish, each one simulated theft and `recover` steps.
-        recover: optimiser steps of an outer step; the first moves along the lookahead gradient
-            too, the others see the source alone.
+        finish: outer steps of the masked finish: one against a simulated thief, then `recover`
+            on the source alone.
+        push: learning rate of the former relative to the latter, at first; the controller moves it.
+        recover: source steps of an outer step.
         lookahead: weight of the lookahead gradient, 0 for none.
         depth, every: steps of the simulated thief, and after which of them a gradient is taken.
         refit: steps of the target head before each round.
@@ -61,11 +62,12 @@ class NTPSettings(Settings):
     sparsity: float = Field(default=0.98, ge=0, lt=1)
     alpha: float = Field(default=0.1, ge=0)
     clamp: float = Field(default=5.0, gt=0)
-    fisher: float = Field(default=1.0, ge=0)
+    fisher: float = Field(default=3.0, ge=0)
     thief_alpha: float = Field(default=0.5, ge=0)
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
-    finish: int = Field(default=250, ge=1)
+    finish: int = Field(default=300, ge=1)
+    push: float = Field(default=0.3, gt=0, le=1)
     recover: int = Field(default=4, ge=1)
     lookahead: float = Field(default=1.0, ge=0)
     depth: int = Field(default=9, ge=1)
@@ -147,8 +149,13 @@ class _Run:
         """The objective on fresh batches, and its parts (source, target, Fisher), detached."""
         images, labels = self.source.next()
         source = F.cross_entropy(self.model(images), labels)
-        strength = self.controller.strength
-        total, away, fisher = source, source.new_zeros(()), source.new_zeros(())
+        away, parts = self._target_terms()
+        total = source + self.controller.strength * away
+        return total, torch.cat((source.detach()[None], parts))
+
+    def _target_terms(self) -> tuple[Tensor, Tensor]:
+        """λF − α·min(CE, c) averaged over the targets, and the mean CE and F, detached."""
+        terms, parts = [], []
         for batches, head in zip(self.targets, self.heads, strict=True):
             images, labels = batches.next()
             features = self.model.encode(images)
@@ -156,12 +163,11 @@ class _Run:
             if head.released:
                 # A thief whose classes are the source's may keep the released head.
                 kept = clamped_cross_entropy(self.model.head(features), labels, self.settings.clamp)
-                target = target + kept
+                target = (target + kept) / 2
             ratio = fisher_ratio(features, labels, head.classes)
-            away, fisher = away + target.detach(), fisher + ratio.detach()
-            pressure = self.settings.fisher * ratio - self.settings.alpha * target
-            total = total + strength / len(self.heads) * pressure
-        return total, torch.stack((source.detach(), away, fisher))
+            terms.append(self.settings.fisher * ratio - self.settings.alpha * target)
+            parts.append(torch.stack((target.detach(), ratio.detach())))
+        return torch.stack(terms).mean(), torch.stack(parts).mean(0)
 
     def _round(self, number: int, glance: Resident, before: float) -> None:
         sparsity = cubic(number, self.settings.rounds, self.settings.sparsity)
@@ -185,14 +191,20 @@ class _Run:
     def _finish(self, masks: MaskSet) -> None:
         settings, work = self.settings, self.work
         opt = make_optimiser(self.model.module.parameters(), "adamw", settings.lr, 5e-4)
-        masks.attach(self.model.module, opt)
+        push = make_optimiser(self.model.module.parameters(), "adamw", settings.lr, 0.0)
+        for each in (opt, push):
+            masks.attach(self.model.module, each)
         self.average.restart()
+        # From here on the strength is the learning rate of the push relative to the source's.
+        self.controller = Controller(
+            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=1.0
+        )
         best: tuple[tuple[bool, float], dict[str, Tensor]] | None = None
         every = max(1, settings.finish // self.CHECKS)
         for start in range(0, settings.finish, every):
             count = min(every, settings.finish - start)
             cosine = 0.5 * (1 + math.cos(math.pi * start / settings.finish))
-            parts = self._descend(opt, count, cosine, partial(self._outer_steps, masks))
+            parts = self._descend(opt, count, cosine, partial(self._outer_steps, masks, push))
             with self.average.in_place():
                 drop = 100 * (work.before - self._accuracy(work.validation))
                 thief = sum(quick_thief(self.model, t, work.seed) for t in work.targets)
@@ -253,33 +265,46 @@ class _Run:
         self.steps += steps
         return torch.stack(seen).mean(0)
 
-    def _outer_steps(self, masks: MaskSet, optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
-        """Masked steps against simulated thieves; the mean of the loss parts."""
+    def _outer_steps(
+        self,
+        masks: MaskSet,
+        push: torch.optim.Optimizer,
+        optimiser: torch.optim.Optimizer,
+        steps: int,
+    ) -> Tensor:
+        """Masked steps against simulated thieves; the mean of the loss parts.
+
+        Pushing and recovering have an optimiser each: the large gradients of the one would
+        otherwise shrink, through Adam's second moment, every step of the other.
+        """
+        scale = optimiser.param_groups[0]["lr"] * min(1.0, self.controller.strength)
+        for group in push.param_groups:
+            group["lr"] = scale
         self.model.module.train()
         seen = []
         for _ in range(steps):
-            total, parts = self.loss()
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            if self.settings.lookahead:
-                self._push_against_thieves(masks)
-            optimiser.step()
-            self.average.update()
-            seen.append(parts)
-            for _ in range(self.settings.recover - 1):
+            away, parts = self._target_terms()
+            push.zero_grad(set_to_none=True)
+            away.backward()
+            self._push_against_thieves(masks)
+            push.step()
+            for _ in range(self.settings.recover):
                 images, labels = self.source.next()
                 loss = F.cross_entropy(self.model(images), labels)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
                 self.average.update()
-        self.steps += steps * self.settings.recover
+            seen.append(torch.cat((loss.detach()[None], parts)))
+        self.steps += steps * (self.settings.recover + 1)
         return torch.stack(seen).mean(0)
 
     def _push_against_thieves(self, masks: MaskSet) -> None:
         """Add the lookahead gradient of every target to the gradients of the released weights."""
         settings = self.settings
-        weight = settings.lookahead * self.controller.strength / len(self.lookaheads)
+        if not settings.lookahead:
+            return
+        weight = settings.lookahead / len(self.lookaheads)
         for lookahead in self.lookaheads:
             grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, masks)
             pairs = zip(self.model.module.parameters(), grads, strict=True)

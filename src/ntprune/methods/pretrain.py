@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
+import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from ntprune.domains import Domain
@@ -19,6 +22,7 @@ from ntprune.engine import (
     stream_seed,
     train,
 )
+from ntprune.errors import SettingsError
 from ntprune.methods.base import steps_for, unprotected
 from ntprune.models import Model, ModelSpec, Preprocessing
 from ntprune.release import Release
@@ -58,18 +62,28 @@ def pretrain(
 
     Raises:
         UnknownNameError: no such architecture.
+        SettingsError: a setting outside its range.
     """
+    if not 0 < lr < math.inf:
+        raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
+    if not 0 <= epochs < math.inf:
+        raise SettingsError(f"--epochs {epochs:g}: expected a number of passes, for instance 10")
     images = source.owner_train.images
     size = size or source.size
-    spec = ModelSpec.model_validate(
-        {
-            "architecture": architecture,
-            "classes": source.classes,
-            "stem": stem,
-            "width": width,
-            "preprocessing": Preprocessing.fit(images, source.channels, size),
-        }
-    )
+    try:
+        spec = ModelSpec.model_validate(
+            {
+                "architecture": architecture,
+                "classes": source.classes,
+                "stem": stem,
+                "width": width,
+                "preprocessing": Preprocessing.fit(images, source.channels, size),
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"--{where} {first['input']}: {first['msg']}") from error
     model = Model.fresh(spec, stream_seed(seed, "pretrain", "init")).to(resolve_device(device))
     data = Resident.of(source.owner_train, model.preprocessing, model.device)
     held_out = Resident.of(source.owner_validation, model.preprocessing, model.device)
@@ -85,20 +99,23 @@ def pretrain(
             best = reached, copy.deepcopy(model.module.state_dict())
         progress("pretraining", step, steps, f"validation {100 * reached:.2f} %")
 
-    train(
-        model,
-        Batches(
-            data,
-            batch,
-            generator(seed, "pretrain", "order"),
-            shift=1 if size <= 16 else 2,
-            flip=source.flips,
-        ),
-        steps,
-        lr=lr,
-        every=max(1, steps // 10),
-        on_step=look,
-    )
+    with torch.random.fork_rng(devices=[]):
+        # Layers that draw for themselves, such as dropout, follow the seed too.
+        torch.manual_seed(stream_seed(seed, "pretrain", "layers"))
+        train(
+            model,
+            Batches(
+                data,
+                batch,
+                generator(seed, "pretrain", "order"),
+                shift=1 if size <= 16 else 2,
+                flip=source.flips,
+            ),
+            steps,
+            lr=lr,
+            every=max(1, steps // 10),
+            on_step=look,
+        )
     model.module.load_state_dict(best[1])
     release = unprotected(model, source, seed)
     settings = {"epochs": epochs, "lr": lr, "batch": batch, "optimiser": "adamw, one-cycle"}

@@ -1,0 +1,352 @@
+"""Every mistake: exit code 2, one line that names it and the remedy, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.cli.conftest import Typed
+from tests.release.toys import arrays, files, save_npz, tamper
+
+Prepare = Callable[[Path], object]
+PRETRAIN = "pretrain --width 4 --epochs 1 --device cpu --out {tmp}/out --source"
+PROTECT = "protect {place}/base --target npz:{place}/target.npz --device cpu --out {tmp}/out"
+AUDIT = "audit {place}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
+MINE = "audit {tmp}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
+TARGET = " --target npz:{place}/target.npz"
+NPZ = f"{PRETRAIN} npz:{{tmp}}/x.npz"
+
+
+def npz(**changes: Any) -> Prepare:
+    """`x.npz` with those arrays in place of good ones."""
+    return lambda tmp: save_npz(tmp / "x.npz", 0, **changes)
+
+
+def split(part: str, count: int) -> Prepare:
+    """`x.npz` with a train and a test part, of which one is cut down to `count` images."""
+
+    def write(tmp: Path) -> None:
+        images, labels = arrays(0)
+        content = {f"{p}_images": images for p in ("train", "test")}
+        content |= {f"{p}_labels": labels for p in ("train", "test")}
+        content |= {f"{part}_images": images[:count], f"{part}_labels": labels[:count]}
+        np.savez(tmp / "x.npz", **content)
+
+    return write
+
+
+def cut(file: str, share: float) -> Prepare:
+    return lambda tmp: os.truncate(tmp / file, int((tmp / file).stat().st_size * share))
+
+
+def spoil(file: str, content: bytes) -> Prepare:
+    def write(tmp: Path) -> None:
+        (tmp / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp / file).write_bytes(content)
+
+    return write
+
+
+def pictures(tmp: Path) -> None:
+    for name in ("a", "b"):
+        (tmp / "set" / name).mkdir(parents=True)
+        for i in range(12):
+            picture = Image.fromarray(np.full((16, 16), 20 * i, np.uint8))
+            picture.save(tmp / "set" / name / f"{i}.png")
+
+
+def both(*steps: Prepare) -> Prepare:
+    return lambda tmp: [step(tmp) for step in steps]
+
+
+def with_nan() -> Any:
+    images = arrays(0)[0] / 255
+    images[3, 2, 1] = np.nan
+    return images
+
+
+def relabelled(old: int, new: int) -> Any:
+    labels = arrays(0)[1].copy()
+    labels[labels == old] = new
+    return labels
+
+
+def pickled(tmp: Path) -> None:
+    (tmp / "release" / "model.safetensors").write_bytes(pickle.dumps({"a": 1}))
+
+
+def heavier(tmp: Path) -> None:
+    tamper(tmp / "release", "model.safetensors", lambda t: t["classifier.2.bias"].add_(1))
+
+
+def claimed(tmp: Path) -> None:
+    """An audit of something else, as it was left."""
+    (tmp / "out").mkdir()
+    (tmp / "out" / "audit.json").write_text('{"protocol": {}}')
+
+
+RELEASE: Prepare = lambda tmp: None  # noqa: E731  (the copy is made for every row that names it)
+LABELS = arrays(0)[1]
+
+ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
+    # names
+    "domain": (f"{PRETRAIN} optdigit", "unknown domain 'optdigit': did you mean 'optdigits'?"),
+    "domain, scheme": (f"{PRETRAIN} zip:x", "unknown domain 'zip:x'"),
+    "target": (f"{AUDIT} --target syndigit", "did you mean 'syndigits'?"),
+    "model": (f"{PRETRAIN} npz:{{place}}/source.npz --model convnot", "did you mean 'convnet'?"),
+    "method": (f"{PROTECT} --method magnitud", "unknown method 'magnitud': did you mean 'magn"),
+    "protocol": (f"{AUDIT}{TARGET} --protocol quikc/1", "did you mean 'quick/1'?"),
+    "engine": (f"{AUDIT}{TARGET} --engine proces", "did you mean 'process'?"),
+    "download": ("domains --download mnsit", "did you mean 'mnist'?"),
+    "command": ("protectt", "No such command 'protectt'"),
+    "option": (f"{PROTECT} --sparsty 0.5", "No such option"),
+    "option left out": ("pretrain --out {tmp}/out", "Missing option '--source'"),
+    "argument left out": ("audit --target usps --out {tmp}/out", "Missing argument 'release'"),
+    "a word for a number": (f"{PROTECT} --sparsity lots", "Invalid value for '--sparsity'"),
+    # data
+    "no data": (f"{PRETRAIN} mnist --data-root {{tmp}}/nowhere", "fetch it with"),
+    "no file": (f"{PRETRAIN} npz:{{tmp}}/absent.npz", "found nothing: correct the path"),
+    "no folder": (f"{PRETRAIN} folder:{{tmp}}/absent", "found nothing: correct the path"),
+    "npz that is none": (NPZ, "is no .npz", spoil("x.npz", b"hello, world")),
+    "npz truncated": (NPZ, "cannot be read as .npz", both(npz(), cut("x.npz", 0.5))),
+    "npz of pickles": (NPZ, "pickles are never loaded", npz(labels=np.array([{}] * 400))),
+    "npz without labels": (
+        NPZ,
+        "expected train_images",
+        lambda tmp: np.savez(tmp / "x.npz", images=arrays(0)[0]),
+    ),
+    "PNG that is none": (
+        f"{PRETRAIN} folder:{{tmp}}/set",
+        "a/3.png: cannot be read as an image",
+        both(pictures, spoil("set/a/3.png", b"\x89PNG\r\n\x1a\nxxxx")),
+    ),
+    "PNG truncated": (
+        f"{PRETRAIN} folder:{{tmp}}/set",
+        "b/5.png: cannot be read as an image",
+        both(pictures, cut("set/b/5.png", 0.7)),
+    ),
+    "folder with an empty class": (
+        f"{PRETRAIN} folder:{{tmp}}/set",
+        "found no image",
+        both(pictures, lambda tmp: (tmp / "set" / "c").mkdir()),
+    ),
+    "NaN": (NPZ, "pixels that are NaN or infinite", npz(images=with_nan())),
+    "negative label": (NPZ, "labels from -1 to 3", npz(labels=relabelled(0, -1))),
+    "label far out": (NPZ, "labels from 0 to 9999", npz(labels=relabelled(3, 9999))),
+    "label beyond the names": (
+        NPZ,
+        "labels from 0 to 3, expected 0 to 2",
+        npz(class_names=np.array(["a", "b", "c"])),
+    ),
+    "labels as floats": (NPZ, "labels of type float64", npz(labels=LABELS.astype(float))),
+    "labels one-hot": (NPZ, "labels of shape (400, 4)", npz(labels=np.eye(4, dtype=int)[LABELS])),
+    "labels too few": (NPZ, "400 images and 399 labels", npz(labels=LABELS[1:])),
+    "a class without a sample": (NPZ, "class '2' has 0 images", npz(labels=relabelled(2, 3))),
+    "no image at all": (NPZ, "no images", npz(images=arrays(0)[0][:0], labels=LABELS[:0])),
+    "train of size zero": (NPZ, "no images", split("train", 0)),
+    "test of size zero": (NPZ, "no images", split("test", 0)),
+    "test without a class": (NPZ, "no sample of class '3'", split("test", 3)),
+    "two images": (
+        NPZ,
+        "images to deal, expected at least",
+        npz(images=arrays(0)[0][:2], labels=LABELS[:2]),
+    ),
+    "4 channels": (
+        NPZ,
+        "expected 1 or 3 channels",
+        npz(images=np.zeros((400, 4, 16, 16), np.uint8)),
+    ),
+    "too small": (NPZ, "at least 8×8", npz(images=np.zeros((400, 7, 7), np.uint8))),
+    "not square": (NPZ, "16×12 pixels", npz(images=np.zeros((400, 16, 12), np.uint8))),
+    "class filter": (f"{PRETRAIN} npz:{{place}}/source.npz[0,7]", "there is no class '7'"),
+    "one class left": (f"{PRETRAIN} npz:{{place}}/source.npz[0]", "expected at least 2"),
+    # settings
+    "sparsity below 0": (f"{PROTECT} --sparsity -0.1", "greater than or equal to 0"),
+    "sparsity of 1": (f"{PROTECT} --sparsity 1.0", "less than 1"),
+    "sparsity NaN": (f"{PROTECT} --sparsity nan", "'sparsity' = nan"),
+    "a layer empties": (f"{PROTECT} --sparsity 0.99999", "keep every layer alive: use at most"),
+    "a layer empties, control": (
+        f"{PROTECT} --method magnitude --sparsity 0.99999",
+        "keep every layer alive",
+    ),
+    "drop below 0": (f"{PROTECT} --max-source-drop -1", "greater than or equal to 0"),
+    "constraint not kept": (
+        f"{PROTECT} --sparsity 0.97 --max-source-drop 0 --set rounds=1 --set inner=1 "
+        "--set finish=1 --set recover=1 --set depth=1 --set every=1 --set refit=1",
+        "no checkpoint kept the source accuracy: the best lost",
+    ),
+    "--set without =": (f"{PROTECT} --set fisher", "--set fisher: expected name=value"),
+    "--set unknown": (f"{PROTECT} --set fischer=3", "'fischer'"),
+    "--set of an option": (f"{PROTECT} --set seed=3", "'seed'"),
+    "--set of an argument": (f"{PROTECT} --set self=3", "'self'"),
+    "--set no YAML": (f"{PROTECT} --set fisher=[1", "--set fisher=[1: "),
+    "--set a word": (f"{PROTECT} --set fisher=much", "'fisher' = 'much'"),
+    "lr below 0": (f"{PRETRAIN} npz:{{place}}/source.npz --lr -1", "--lr"),
+    "lr NaN": (f"{PRETRAIN} npz:{{place}}/source.npz --lr nan", "--lr"),
+    "epochs endless": (f"{PRETRAIN} npz:{{place}}/source.npz --epochs inf", "--epochs"),
+    "epochs NaN": (f"{PRETRAIN} npz:{{place}}/source.npz --epochs nan", "--epochs"),
+    "stem": (f"{PRETRAIN} npz:{{place}}/source.npz --stem large", "stem"),
+    "width": (f"{PRETRAIN} npz:{{place}}/source.npz --width 0", "--width"),
+    "size": (f"{PRETRAIN} npz:{{place}}/source.npz --size 4", "--size"),
+    "device": (f"{PRETRAIN} npz:{{place}}/source.npz --device cuda:9", "device 'cuda:9' is not"),
+    "device, no word": (f"{PROTECT} --device gpu", "device 'gpu' is not available"),
+    "device, audit": (f"{AUDIT}{TARGET} --device cuda:9", "device 'cuda:9' is not available"),
+    "device, doctor": ("doctor --device gpu", "device 'gpu' is not available"),
+    "target is the source": (
+        "protect {place}/base --target npz:{place}/source.npz --out {tmp}/out",
+        "is the source itself",
+    ),
+    "audit of the source": (
+        f"{AUDIT} --target npz:{{place}}/source.npz",
+        "is the source of this release: name another target",
+    ),
+    "budget above the pool": (f"{AUDIT}{TARGET} --budgets 8,4000", "budget 4000 exceeds the"),
+    "one budget": (f"{AUDIT}{TARGET} --budgets 8", "at least two different counts"),
+    "budgets of words": (f"{AUDIT}{TARGET} --budgets 8;16", "--budgets 8;16: expected counts"),
+    "workers": (f"{AUDIT}{TARGET} --workers -1", "--workers"),
+    # folders
+    "no base": ("protect {tmp}/no --target optdigits --out {tmp}/out", "no release at"),
+    "no release": (f"{MINE}{TARGET}", "no release at"),
+    "out in use, pretrain": (
+        f"{PRETRAIN} npz:{{place}}/source.npz",
+        "out exists already",
+        spoil("out/mine", b"precious"),
+    ),
+    "out in use, protect": (PROTECT, "out exists already", spoil("out/mine", b"precious")),
+    "out is a file, protect": (PROTECT, "out exists already", spoil("out", b"precious")),
+    "owner folder in use": (
+        f"{PROTECT} --method none",
+        "out.owner exists already",
+        spoil("out.owner/mine", b"precious"),
+    ),
+    "out in use, audit": (f"{AUDIT}{TARGET}", "not an audit", spoil("out/mine", b"precious")),
+    "out of another audit": (f"{AUDIT}{TARGET}", "audit with other settings", claimed),
+    "below a file, pretrain": (
+        f"{PRETRAIN.replace('/out', '/file/out')} npz:{{place}}/source.npz",
+        "cannot write",
+        spoil("file", b"precious"),
+    ),
+    "below a file, protect": (
+        PROTECT.replace("/out", "/file/out"),
+        "cannot write",
+        spoil("file", b"precious"),
+    ),
+    "below a file, audit": (
+        f"{AUDIT.replace('/out', '/file/out')}{TARGET}",
+        "cannot write",
+        spoil("file", b"precious"),
+    ),
+    "below a file, ledger": (
+        f"{AUDIT}{TARGET} --ledger {{tmp}}/file/jobs",
+        "cannot write",
+        spoil("file", b"precious"),
+    ),
+    "report of nothing": ("report {tmp}/no --out {tmp}/out.html", "no audit at"),
+    "report of an unfinished audit": (
+        "report {tmp}/out --out {tmp}/out.html",
+        "report.json is missing, so the audit is not finished",
+        claimed,
+    ),
+    "report to no .html": ("report {tmp}/no --out {tmp}/out.pdf", "ending in .html"),
+    # releases
+    "weights changed": (f"{MINE}{TARGET}", "was changed after its card", both(RELEASE, heavier)),
+    "weights changed, check": ("check {tmp}/release", "was changed after its card", heavier),
+    "weights truncated": (
+        "check {tmp}/release",
+        "cannot be read as safetensors",
+        cut("release/model.safetensors", 0.9),
+    ),
+    "weights are a pickle": ("check {tmp}/release", "is a pickle, which is never", pickled),
+    "weights saved by torch": (
+        "check {tmp}/release",
+        "is a pickle, which is never",
+        lambda tmp: torch.save({"a": torch.ones(1)}, tmp / "release" / "model.safetensors"),
+    ),
+    "card damaged": ("check {tmp}/release", "not a card", spoil("release/card.json", b"{")),
+    "card missing": (
+        f"{MINE}{TARGET}",
+        "card.json is missing",
+        lambda tmp: (tmp / "release" / "card.json").unlink(),
+    ),
+    "base missing": (
+        f"{MINE}{TARGET}",
+        "give its folder with --base",
+        lambda tmp: shutil.rmtree(tmp / "release.owner"),
+    ),
+    "base of another": (
+        f"{MINE}{TARGET} --base {{tmp}}/release",
+        "is not the model that",
+    ),
+}
+COPIES = ("release", "release.owner")
+
+
+def everything(folder: Path) -> tuple[set[str], dict[str, bytes]]:
+    return {str(path) for path in folder.rglob("*")}, files(folder)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_one_line_and_nothing_half_written(
+    name: str, place: Path, tmp_path: Path, typed: Typed
+) -> None:
+    template, fragment, *prepare = ROWS[name]
+    if "{tmp}/release" in template and name != "no release":
+        for folder in COPIES:
+            shutil.copytree(place / folder, tmp_path / folder)
+    for step in prepare:
+        step(tmp_path)
+    before = everything(tmp_path), everything(place)
+    ended = typed(*(part.format(place=place, tmp=tmp_path) for part in template.split()))
+    assert ended.code == 2, ended.said
+    assert ended.out == ""
+    assert len(ended.said) == 1, ended.said
+    assert ended.said[0].startswith("ntprune: ")
+    assert fragment in ended.said[0]
+    assert len(ended.said[0]) < 700
+    after = everything(tmp_path), everything(place)
+    # A ledger that can't be written is found out after the audit has claimed its folder.
+    if name == "below a file, ledger":
+        assert not (tmp_path / "out" / "report.json").exists()
+    else:
+        assert after == before
+
+
+def test_budgets_below_the_classes_are_no_mistake(
+    place: Path, tmp_path: Path, typed: Typed
+) -> None:
+    command = f"{AUDIT}{TARGET} --budgets 2,8".format(place=place, tmp=tmp_path)
+    ended = typed(*command.split())
+    assert ended.code == 0
+    assert ended.said == []
+    assert "flag budget-below-classes: 2 samples cannot show all 4 classes" in ended.out
+    assert (tmp_path / "out" / "report.json").exists()
+
+
+@pytest.mark.parametrize("name", ["domain", "weights are a pickle"])
+def test_no_traceback_from_a_shell(name: str, place: Path, tmp_path: Path) -> None:
+    template, fragment, *prepare = ROWS[name]
+    if "{tmp}/release" in template:
+        shutil.copytree(place / "release", tmp_path / "release")
+    for step in prepare:
+        step(tmp_path)
+    arguments = [part.format(place=place, tmp=tmp_path) for part in template.split()]
+    ended = subprocess.run(
+        [sys.executable, "-m", "ntprune.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert fragment in line

@@ -1,0 +1,157 @@
+"""What goes to stdout, what the exit codes are, and what is not imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Typed
+from tests.report.factory import report, write
+
+from ntprune.audit import Audit
+from ntprune.cli.main import app, main
+
+COMMANDS: dict[str, tuple[str, set[str]]] = {
+    "pretrain": (
+        "pretrain --width 4 --epochs 1 --device cpu --source npz:{place}/source.npz "
+        "--out {tmp}/out",
+        {"out", "card"},
+    ),
+    "protect": (
+        "protect {place}/base --target npz:{place}/target.npz --method magnitude --set steps=2 "
+        "--sparsity 0.5 --device cpu --out {tmp}/out",
+        {"out", "card"},
+    ),
+    "audit": (
+        "audit {place}/release --target npz:{place}/target.npz --protocol tiny --engine inline "
+        "--budgets 4,8 --device cpu --out {tmp}/out",
+        {"schema", "protocol", "envelope", "cost"},
+    ),
+    "report": ("report {tmp}/audit --out {tmp}/report.html", {"html", "markdown"}),
+    "check": ("check {place}/release --data", {"release", "sparsity", "test"}),
+    "domains": ("domains", {"optdigits", "npz:<path>"}),
+    "methods": ("methods", {"ntp", "none", "magnitude", "random"}),
+    "attacks": ("attacks", {"scratch", "finetune", "null"}),
+    "doctor": ("doctor --data-root {tmp}", {"versions", "device", "domains", "missing"}),
+    "demo": ("demo --out {tmp}/out", {"html", "report"}),
+}
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The demo and the doctor without their minutes of work, and an audit to report on."""
+    write(tmp_path / "audit", report())
+
+    def demo(out: Path, **_: Any) -> tuple[Audit, Path]:
+        print("demo: 1/1", file=sys.stderr)
+        return Audit(report(), [], []), out / "report.html"
+
+    monkeypatch.setattr("ntprune.experiments.demo.run", demo)
+    monkeypatch.setattr("ntprune.domains.domain_names", lambda: ["optdigits", "mnist"])
+
+
+def arguments(name: str, place: Path, tmp: Path) -> list[str]:
+    return [part.format(place=place, tmp=tmp) for part in COMMANDS[name][0].split()]
+
+
+def test_every_command_is_here() -> None:
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_one_json_document(name: str, place: Path, tmp_path: Path, typed: Typed) -> None:
+    ended = typed(*arguments(name, place, tmp_path), "--json")
+    assert ended.code == 0, ended.said
+    document = json.loads(ended.out)
+    assert isinstance(document, dict)
+    assert COMMANDS[name][1] <= set(document)
+    assert ended.said == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_lines_for_people(name: str, place: Path, tmp_path: Path, typed: Typed) -> None:
+    ended = typed(*arguments(name, place, tmp_path))
+    assert ended.code == 0, ended.said
+    assert ended.said == []
+    assert ended.out.strip()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(ended.out)
+
+
+@pytest.mark.parametrize("option", ["--json", "--seed", "--device", "--data-root"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_that_every_command_has(name: str, option: str, typed: Typed) -> None:
+    ended = typed(name, "--help")
+    assert ended.code == 0
+    assert option in ended.out
+
+
+def test_the_audit_prints_its_protocol_with_its_numbers(
+    place: Path, tmp_path: Path, typed: Typed
+) -> None:
+    out = typed(*arguments("audit", place, tmp_path)).out
+    assert out.startswith(f"tiny/1 with budgets 4,8 on npz:{place}/target.npz: mean gap ")
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert f"SLC-AUC {found['envelope']['slc_auc']:+.4f}; source drop" in out
+
+
+def test_exit_codes(monkeypatch: pytest.MonkeyPatch, typed: Typed) -> None:
+    assert typed("methods").code == 0
+    assert typed().code == 2
+    monkeypatch.setattr("ntprune.methods.method_names", stopped)
+    ended = typed("methods")
+    assert (ended.code, ended.said) == (
+        130,
+        ["ntprune: stopped; run the same command again to go on"],
+    )
+    monkeypatch.setattr("ntprune.methods.method_names", ours)
+    with pytest.raises(ZeroDivisionError):
+        main(["methods"])
+
+
+def stopped() -> None:
+    raise KeyboardInterrupt
+
+
+def ours() -> None:
+    raise ZeroDivisionError
+
+
+def test_a_mistake_of_ours_exits_with_1() -> None:
+    script = (
+        "import ntprune.methods as m, ntprune.cli.main as c\n"
+        "m.method_names = lambda: 1 / 0\n"
+        "c.main(['methods'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import ntprune",
+        "import ntprune; dir(ntprune)",
+        "from ntprune.cli.main import main; main(['--help'])",
+        "from ntprune.cli.main import main; main(['audit', '--help'])",
+        "from ntprune.cli.main import main; main(['protec'])",
+    ],
+)
+def test_torch_is_imported_late(statement: str) -> None:
+    script = f"""
+import sys
+try:
+    {statement}
+except SystemExit:
+    pass
+heavy = {{"torch", "torchvision", "scipy", "sklearn", "matplotlib"}} & set(sys.modules)
+print("HEAVY", sorted(heavy))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.splitlines()[-1] == "HEAVY []", ended.stderr

@@ -1,0 +1,81 @@
+"""The controller: the right way, inside its bounds, to rest inside the constraint."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ntprune.methods.controller import Controller
+
+
+@given(allowed=st.floats(0, 20), strength=st.floats(0.05, 20), drop=st.floats(-50, 100))
+def test_it_moves_the_right_way(allowed: float, strength: float, drop: float) -> None:
+    control = Controller(allowed, strength=strength)
+    aim = control.aim * allowed
+    after = control.update(drop)
+    assert after == control.strength
+    if drop > aim + 1e-6:
+        assert after < strength or after == control.weakest
+    if drop < aim - 1e-6:
+        assert after > strength or after == control.strongest
+    assert control.aim < 1
+
+
+@given(allowed=st.floats(0, 10), drops=st.lists(st.floats(-100, 100), max_size=40))
+def test_it_stays_within_its_bounds(allowed: float, drops: list[float]) -> None:
+    control = Controller(allowed)
+    for drop in drops:
+        assert control.weakest <= control.update(drop) <= control.strongest
+
+
+@pytest.mark.parametrize("strength", [1.0, 5.0])
+def test_it_reaches_both_bounds(strength: float) -> None:
+    control = Controller(1.0, strength=strength)
+    for _ in range(60):
+        control.update(-5.0)
+    assert control.strength == control.strongest
+    for _ in range(60):
+        control.update(50.0)
+    assert control.strength == control.weakest
+
+
+def test_a_worse_drop_never_leaves_more_strength() -> None:
+    after = [Controller(1.0).update(drop / 10) for drop in range(-30, 60)]
+    assert after == sorted(after, reverse=True)
+    assert after[0] > after[-1]
+
+
+@pytest.mark.parametrize("allowed", [0.5, 1.0, 5.0])
+@pytest.mark.parametrize("slope", [0.2, 1.0, 4.0])
+def test_it_settles_inside_the_constraint(allowed: float, slope: float) -> None:
+    """A source that loses in proportion to the strength."""
+    control = Controller(allowed)
+    drops = []
+    for _ in range(60):
+        drops.append(slope * control.strength)
+        control.update(drops[-1])
+    wanted = control.aim * allowed / slope
+    wanted = max(control.weakest, min(control.strongest, wanted))
+    assert control.strength == pytest.approx(wanted, rel=0.05)
+    assert all(drop < allowed for drop in drops[-30:])
+    swings = [abs(b - a) for a, b in zip(drops[-11:], drops[-10:], strict=False)]
+    assert max(swings) < 0.05 * allowed
+
+
+def test_it_still_settles_when_the_drop_answers_late() -> None:
+    """A drop is a consequence of training, which lags behind."""
+    control, drop, drops = Controller(1.0), 0.0, []
+    for _ in range(120):
+        drop += 0.5 * (2.0 * control.strength - drop)
+        drops.append(drop)
+        control.update(drop)
+    assert drops[-1] == pytest.approx(control.aim, abs=0.05)
+    assert all(drop < 1 for drop in drops[-40:])
+
+
+def test_nothing_allowed_ends_at_the_weakest() -> None:
+    control = Controller(0.0)
+    for _ in range(20):
+        control.update(0.3)
+    assert control.strength == control.weakest

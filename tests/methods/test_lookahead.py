@@ -1,0 +1,172 @@
+"""The gradient along a simulated theft."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from ntprune.domains import Domain
+from ntprune.engine import Resident
+from ntprune.methods.base import TargetData
+from ntprune.methods.lookahead import Lookahead
+from ntprune.models import Model
+from ntprune.objectives import fisher_ratio
+from ntprune.release import Release
+from ntprune.sparsity import MaskSet
+
+
+def target(domain: Domain, model: Model) -> TargetData:
+    train, validation = (
+        Resident.of(split, model.preprocessing, torch.device("cpu"))
+        for split in (domain.train, domain.validation)
+    )
+    return TargetData(domain.name, train, validation, domain.classes)
+
+
+def lookahead(model: Model, domain: Domain, seed: int = 0, depth: int = 3) -> Lookahead:
+    return Lookahead(
+        model, target(domain, model), batch=32, depth=depth, every=1, clamp=5.0, seed=seed
+    )
+
+
+def dense(model: Model) -> MaskSet:
+    return MaskSet({n: torch.ones_like(p) for n, p in model.prunable().items()})
+
+
+@pytest.fixture
+def model(tiny_base: Release) -> Model:
+    return tiny_base.model.copy()
+
+
+def entries(found: list[Tensor | None], model: Model) -> dict[str, Tensor | None]:
+    return dict(zip((n for n, _ in model.module.named_parameters()), found, strict=True))
+
+
+def test_entries_align_with_the_parameters(model: Model, tiny_other: Domain) -> None:
+    """Other classes: the thief needs a new head, of which nothing is passed on."""
+    found, loss = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))
+    encoder = {n for n, _ in model.encoder_parameters()}
+    for (name, gradient), parameter in zip(
+        entries(found, model).items(), model.module.parameters(), strict=True
+    ):
+        if name in encoder:
+            assert gradient is not None, name
+            assert gradient.shape == parameter.shape
+            assert torch.isfinite(gradient).all()
+            assert gradient.abs().sum() > 0
+        else:
+            assert gradient is None, name
+    assert loss.shape == ()
+    assert 0 < float(loss) <= 5.0
+    assert not loss.requires_grad
+
+
+def test_a_thief_of_the_same_classes_keeps_the_head_now_and_then(
+    model: Model, tiny_target: Domain
+) -> None:
+    simulated = lookahead(model, tiny_target, depth=1)
+    head = [n for n, _ in model.module.named_parameters() if n.startswith("classifier")]
+    kept = 0
+    for _ in range(24):
+        found = entries(simulated.gradient(1.0, 0.0, dense(model))[0], model)
+        given = [found[n] is not None for n in head]
+        assert all(given) or not any(given)
+        kept += all(given)
+    assert 4 <= kept <= 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_released_model_is_not_changed(
+    model: Model, tiny_target: Domain, training: bool
+) -> None:
+    simulated = lookahead(model, tiny_target)
+    model.module.train(training)
+    before = copy.deepcopy(model.module.state_dict())
+    state = torch.random.get_rng_state()
+    for _ in range(4):
+        simulated.gradient(0.5, 1.0, dense(model))
+    assert all(torch.equal(before[k], v) for k, v in model.module.state_dict().items())
+    assert all(p.grad is None for p in model.module.parameters())
+    assert model.module.training == training
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_the_seed_decides(model: Model, tiny_target: Domain) -> None:
+    def run(seed: int) -> tuple[list[Tensor | None], Tensor]:
+        simulated = lookahead(model, tiny_target, seed)
+        simulated.gradient(0.5, 1.0, dense(model))
+        return simulated.gradient(0.5, 1.0, dense(model))
+
+    (one, first), (again, second), (_, third) = run(1), run(1), run(2)
+    for a, b in zip(one, again, strict=True):
+        assert (a is None and b is None) or torch.equal(a, b)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_the_thief_starts_from_the_weights_of_the_moment(model: Model, tiny_other: Domain) -> None:
+    """Weights that moved since the last call are the ones that are stolen next."""
+    simulated, fresh = lookahead(model, tiny_other), lookahead(model, tiny_other)
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.mul_(1.5)
+    found, _ = simulated.gradient(0.5, 1.0, dense(model))
+    stale, _ = fresh.gradient(
+        0.5, 1.0, dense(model)
+    )  # made before the change as well: it follows too
+    moved, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))
+    for a, b, c in zip(found, stale, moved, strict=True):
+        if a is not None:
+            torch.testing.assert_close(a, b)
+            torch.testing.assert_close(a, c)
+
+
+def test_some_thieves_keep_the_mask(model: Model, tiny_other: Domain) -> None:
+    """A mask of zeros alone leaves them no encoder: their gradient is that of a dead network."""
+    name = next(iter(model.prunable()))
+    nothing = MaskSet({n: torch.zeros_like(p) for n, p in model.prunable().items()})
+    simulated = lookahead(model, tiny_other, depth=1)
+    dead = 0
+    for _ in range(30):
+        gradient = entries(simulated.gradient(0.0, 1.0, nothing)[0], model)[name]
+        assert gradient is not None
+        dead += bool((gradient == 0).all())
+    assert 3 <= dead <= 20
+    assert not nothing.holds(model.module), "the released weights were masked"
+
+
+def test_both_terms_count_with_their_weights(model: Model, tiny_other: Domain) -> None:
+    def run(alpha: float, fisher: float) -> Tensor:
+        found, _ = lookahead(model, tiny_other).gradient(alpha, fisher, dense(model))
+        return torch.cat([g.flatten() for g in found if g is not None])
+
+    away, ratio = run(1.0, 0.0), run(0.0, 1.0)
+    assert away.norm() > 0
+    assert ratio.norm() > 0
+    torch.testing.assert_close(run(0.5, 2.0), 0.5 * away + 2 * ratio, atol=1e-5, rtol=1e-3)
+
+
+def test_pushing_along_it_lowers_what_a_thief_can_separate(
+    model: Model, tiny_other: Domain
+) -> None:
+    simulated = lookahead(model, tiny_other)
+    data = simulated.target.validation
+
+    def separation() -> float:
+        twin = model.copy()
+        twin.module.train()
+        with torch.no_grad():
+            return float(fisher_ratio(twin.encode(data.images), data.labels, 3))
+
+    before = separation()
+    for _ in range(15):
+        grads, _ = simulated.gradient(0.0, 1.0, dense(model))
+        scale = 0.1 / torch.stack([g.norm() for g in grads if g is not None]).norm()
+        with torch.no_grad():
+            for parameter, gradient in zip(model.module.parameters(), grads, strict=True):
+                if gradient is not None:
+                    parameter -= scale * gradient
+    assert separation() < 0.8 * before
