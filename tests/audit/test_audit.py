@@ -330,7 +330,7 @@ def test_what_is_refused_writes_nothing(folder: Path, tmp_path: Path) -> None:
         (SettingsError, "device 'cuda:99' is not available", {"device": "cuda:99"}),
         (SettingsError, f"budget 999 exceeds the {pool} images", {"budgets": [8, 999]}),
         (SettingsError, "at least two different counts", {"budgets": [8, 8]}),
-        (SettingsError, "each at least 2", {"budgets": [1, 8]}),
+        (SettingsError, "each at least 4", {"budgets": [1, 8]}),
         (DataInvalidError, "is the source of this release", {"target": toy(0)}),
         (DataInvalidError, "is not what the card was measured on", {"source": toy(2)}),
         (AuditError, "found none at .*nowhere", {"base": tmp_path / "nowhere"}),

@@ -11,8 +11,15 @@ from typing import Any, ClassVar, final
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ntprune.domains import Domain
-from ntprune.engine import Progress, Resident, accuracy, silent, stream_seed
+from ntprune.domains import Domain, Split
+from ntprune.engine import (
+    Progress,
+    Resident,
+    accuracy,
+    generator,
+    silent,
+    stream_seed,
+)
 from ntprune.errors import ConstraintError, DataInvalidError, SettingsError
 from ntprune.models import Model
 from ntprune.release import Card, Release, SourceRecord
@@ -142,19 +149,18 @@ class Method(ABC):
             ConstraintError: no checkpoint kept the source accuracy.
         """
         given = base if isinstance(base, Release) else unprotected(base, source, seed)
-        check_fit(given.model, source, targets)
+        check_fit(given, source, targets)
         if self.needs_target and not targets:
             raise SettingsError(f"method '{self.name}' needs a target: add --target NAME")
-        # Masks and settings are checked against the layers before any time is spent.
         model = given.model.copy().to(device)
         work = Defence(
             model=model,
-            train=Resident.of(source.owner_train, model.preprocessing, model.device),
+            train=_shuffled(source.owner_train, model, seed),
             validation=Resident.of(source.owner_validation, model.preprocessing, model.device),
             targets=[
                 TargetData(
                     t.name,
-                    Resident.of(t.train, model.preprocessing, model.device),
+                    _shuffled(t.train, model, seed),
                     Resident.of(t.validation, model.preprocessing, model.device),
                     t.classes,
                 )
@@ -231,12 +237,18 @@ def unprotected(model: Model, source: Domain, seed: int) -> Release:
     return Release(model, masks, card)
 
 
-def check_fit(model: Model, source: Domain, targets: Sequence[Domain]) -> None:
-    """Refuse a source whose classes the model doesn't have, and a target that is the source."""
-    if source.classes != model.spec.classes:
+def check_fit(given: Release, source: Domain, targets: Sequence[Domain]) -> None:
+    """Refuse a source that the model was not trained on, and a target that is the source."""
+    classes = given.model.spec.classes
+    if source.classes != classes:
         raise DataInvalidError(
             f"source '{source.name}' has classes {', '.join(source.classes)} and the model has "
-            f"{', '.join(model.spec.classes)}: give the source the model was trained on"
+            f"{', '.join(classes)}: give the source the model was trained on"
+        )
+    if source.content_hash != given.card.source.content_hash:
+        raise DataInvalidError(
+            f"the data of source '{source.name}' is not what the model's card was measured on: "
+            "use the same files"
         )
     for target in targets:
         if target.name == source.name or target.content_hash == source.content_hash:
@@ -244,6 +256,13 @@ def check_fit(model: Model, source: Domain, targets: Sequence[Domain]) -> None:
                 f"target '{target.name}' is the source itself: a model can't be kept and ruined "
                 "on the same data; name another target"
             )
+
+
+def _shuffled(split: Split, model: Model, seed: int) -> Resident:
+    """`split` in a random order: some steps look at its first images only, and folders and arrays
+    often come sorted by class."""
+    order = torch.randperm(len(split), generator=generator(seed, "method", "order"))
+    return Resident.of(split.take(order), model.preprocessing, model.device)
 
 
 def steps_for(images: int, batch: int, epochs: float) -> int:

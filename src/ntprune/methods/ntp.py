@@ -59,17 +59,17 @@ class NTPSettings(Settings):
         ceiling: highest sparsity of a single layer.
     """
 
-    sparsity: float = Field(default=0.98, ge=0, lt=1)
+    sparsity: float = Field(default=0.9, ge=0, lt=1)
     alpha: float = Field(default=0.1, ge=0)
     clamp: float = Field(default=5.0, gt=0)
     fisher: float = Field(default=3.0, ge=0)
-    thief_alpha: float = Field(default=0.5, ge=0)
+    thief_alpha: float = Field(default=1.0, ge=0)
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
-    finish: int = Field(default=300, ge=1)
-    push: float = Field(default=0.3, gt=0, le=1)
+    finish: int = Field(default=400, ge=1)
+    push: float = Field(default=1.0, gt=0, le=4)
     recover: int = Field(default=4, ge=1)
-    lookahead: float = Field(default=1.0, ge=0)
+    lookahead: float = Field(default=3.0, ge=0)
     depth: int = Field(default=9, ge=1)
     every: int = Field(default=3, ge=1)
     refit: int = Field(default=30, ge=1)
@@ -99,7 +99,7 @@ class NTP(Method):
 class _Run:
     """One protection run: the state that the rounds and the finish share."""
 
-    CHECKS: ClassVar[int] = 10
+    CHECKS: ClassVar[int] = 20
     # Images that a decision inside the rounds is based on; the release is judged on all of them.
     GLANCE: ClassVar[int] = 2000
 
@@ -197,13 +197,15 @@ class _Run:
         self.average.restart()
         # From here on the strength is the learning rate of the push relative to the source's.
         self.controller = Controller(
-            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=1.0
+            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=4.0
         )
         best: tuple[tuple[bool, float], dict[str, Tensor]] | None = None
         every = max(1, settings.finish // self.CHECKS)
         for start in range(0, settings.finish, every):
             count = min(every, settings.finish - start)
-            cosine = 0.5 * (1 + math.cos(math.pi * start / settings.finish))
+            # Not down to zero: the push and the controller need room to the end, and the average
+            # is what is released.
+            cosine = max(0.15, 0.5 * (1 + math.cos(math.pi * start / settings.finish)))
             parts = self._descend(opt, count, cosine, partial(self._outer_steps, masks, push))
             with self.average.in_place():
                 drop = 100 * (work.before - self._accuracy(work.validation))
@@ -277,7 +279,7 @@ class _Run:
         Pushing and recovering have an optimiser each: the large gradients of the one would
         otherwise shrink, through Adam's second moment, every step of the other.
         """
-        scale = optimiser.param_groups[0]["lr"] * min(1.0, self.controller.strength)
+        scale = optimiser.param_groups[0]["lr"] * self.controller.strength
         for group in push.param_groups:
             group["lr"] = scale
         self.model.module.train()

@@ -26,5 +26,5 @@ class ModelSpec(BaseModel):
     architecture: str
     classes: tuple[str, ...] = Field(min_length=2)
     stem: Literal["small", "imagenet"] = "small"
-    width: int | None = Field(default=None, ge=1)
+    width: int | None = Field(default=None, ge=1, le=4096)
     preprocessing: Preprocessing

@@ -52,7 +52,7 @@ class ADMM:
     ) -> None:
         self.weights = list(weights)
         self.projection = projection
-        self.rho = rho
+        self.rho = self.initial_rho = rho
         self.adapt = adapt
         self.balance = balance
         self.z = [w.detach().clone() for w in self.weights]
@@ -103,6 +103,9 @@ class ADMM:
         return [z != 0 for z in self.z]
 
     def _rescale(self, factor: float) -> None:
+        # Far below where it began, ρ is below the curvature of the objective, and ADMM cycles.
+        if self.rho * factor < 0.1 * self.initial_rho:
+            return
         self.rho *= factor
         # U is the dual divided by ρ, so it shrinks as ρ grows.
         torch._foreach_mul_(self.u, 1 / factor)
