@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ntprune.experiments.machine import machine
+from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
 _CIFAR = "npz:cifar10_subset.npz[{}]"
@@ -46,7 +47,7 @@ PAIRS = {
         {"epochs": 30},
     ),
 }
-PROTECT: dict[str, Any] = {"sparsity": 0.9, "max-source-drop": 1.0}
+PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 1.0}
 
 
 def main() -> None:
@@ -58,6 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.pairs:
         run(name, arguments.out / name, arguments.results / name)
+        write_file(arguments.results / "summary.md", summarise(arguments.results).encode())
 
 
 def run(name: str, out: Path, results: Path) -> None:

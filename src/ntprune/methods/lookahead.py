@@ -1,7 +1,7 @@
 """Protection against a thief who fine-tunes the release, by simulating one.
 
 First order: the gradient of the target terms is taken at points along a short fine-tuning
-of a copy, most often mask-free, and applied to the released weights.
+of a copy, with the mask or without, and applied to the released weights.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Lookahead:
 
     LRS = (1e-3, 1e-2)
     FEWEST = 16
-    POLITE = 1 / 3
+    POLITE = 1 / 2
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Lookahead:
 
         Args:
             alpha, fisher: weights of the two terms.
-            masks: of the release; every third thief keeps them.
+            masks: of the release; every second thief keeps them.
 
         Returns:
             One entry for each parameter of the model's module, `None` where the thief's parameter

@@ -59,15 +59,15 @@ class NTPSettings(Settings):
         ceiling: highest sparsity of a single layer.
     """
 
-    sparsity: float = Field(default=0.9, ge=0, lt=1)
+    sparsity: float = Field(default=0.96, ge=0, lt=1)
     alpha: float = Field(default=0.1, ge=0)
-    clamp: float = Field(default=5.0, gt=0)
-    fisher: float = Field(default=3.0, ge=0)
+    clamp: float = Field(default=3.0, gt=0)
+    fisher: float = Field(default=10.0, ge=0)
     thief_alpha: float = Field(default=1.0, ge=0)
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
     finish: int = Field(default=400, ge=1)
-    push: float = Field(default=1.0, gt=0, le=4)
+    push: float = Field(default=2.0, gt=0, le=4)
     recover: int = Field(default=4, ge=1)
     lookahead: float = Field(default=3.0, ge=0)
     depth: int = Field(default=9, ge=1)
