@@ -172,7 +172,7 @@ class _Run:
     def _round(self, number: int, glance: Resident, before: float) -> None:
         sparsity = cubic(number, self.settings.rounds, self.settings.sparsity)
         opt = make_optimiser(self.model.module.parameters(), "adamw", self.settings.lr, 5e-4)
-        parts = self._descend(opt, self.settings.inner, 1.0, self._w_step)
+        parts = self._descend((opt,), self.settings.inner, 1.0, self._w_step)
         residuals = self.admm.update(sparsity)
         with self.average.in_place():
             drop = 100 * (before - self._accuracy(glance))
@@ -206,7 +206,7 @@ class _Run:
             # Not down to zero: the push and the controller need room to the end, and the average
             # is what is released.
             cosine = max(0.15, 0.5 * (1 + math.cos(math.pi * start / settings.finish)))
-            parts = self._descend(opt, count, cosine, partial(self._outer_steps, masks, push))
+            parts = self._descend((opt, push), count, cosine, partial(self._outer_steps, masks))
             with self.average.in_place():
                 drop = 100 * (work.before - self._accuracy(work.validation))
                 thief = sum(quick_thief(self.model, t, work.seed) for t in work.targets)
@@ -224,22 +224,22 @@ class _Run:
 
     def _descend(
         self,
-        optimiser: torch.optim.Optimizer,
+        optimisers: tuple[torch.optim.Optimizer, ...],
         steps: int,
         scale: float,
-        run: Callable[[torch.optim.Optimizer, int], Tensor],
+        run: Callable[..., Tensor],
     ) -> Tensor:
-        """Re-fit the heads, then `run` `steps` steps; the mean of the loss parts.
+        """Re-fit the heads, then `run(*optimisers, steps)`; the mean of the loss parts.
 
         A non-finite loss is rolled back once and tried again at a third of the learning rate.
         """
         for head in self.heads:
             head.refit(self.model, self.settings.refit)
-        good = copy.deepcopy((self.model.module.state_dict(), optimiser.state_dict()))
+        good = copy.deepcopy(self.model.module.state_dict())
         while True:
-            for group in optimiser.param_groups:
+            for group in optimisers[0].param_groups:
                 group["lr"] = self.settings.lr * scale * (0.3 if self.diverged else 1.0)
-            parts = run(optimiser, steps)
+            parts = run(*optimisers, steps)
             if torch.isfinite(parts).all():
                 return parts
             if self.diverged:
@@ -248,8 +248,9 @@ class _Run:
                     "lower the method's lr, alpha or fisher"
                 )
             self.diverged = True
-            self.model.module.load_state_dict(good[0])
-            optimiser.load_state_dict(good[1])
+            self.model.module.load_state_dict(good)
+            for optimiser in optimisers:
+                optimiser.state.clear()  # its moments are not finite either
             self.average.restart()
 
     def _w_step(self, optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
@@ -270,8 +271,8 @@ class _Run:
     def _outer_steps(
         self,
         masks: MaskSet,
-        push: torch.optim.Optimizer,
         optimiser: torch.optim.Optimizer,
+        push: torch.optim.Optimizer,
         steps: int,
     ) -> Tensor:
         """Masked steps against simulated thieves; the mean of the loss parts.
