@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ntprune.audit.schema import Report
+from ntprune.audit.schema import Curve, Report
 
 _COLUMNS = (
     "pair",
@@ -20,6 +20,9 @@ _COLUMNS = (
     "magnitude, mask-free / mask-kept",
     "random, mask-free",
 )
+
+_FREE = ("finetune", "finetune-new-head")
+_KEPT = ("masked", "masked-new-head")
 
 
 def summarise(results: Path) -> str:
@@ -43,19 +46,18 @@ def _row(name: str, report: Report) -> str:
         name,
         f"{100 * source.before:.2f} → {100 * source.after:.2f} % ({source.drop_pp:+.2f} pp)",
         f"{report.controls['unprotected'].envelope.slc_auc:+.3f}",
-        *(
-            f"{report.attacks[attack].slc_auc:+.3f}" if attack in report.attacks else "–"
-            for attack in ("finetune", "finetune-new-head", "masked", "masked-new-head")
-        ),
+        *(_auc(report.attacks, name) for name in _FREE + _KEPT),
         f"{envelope.slc_auc:+.3f} ({envelope.mean_gap:+.3f}, {envelope.ci95[0]:+.3f} to "
         f"{envelope.ci95[1]:+.3f})",
-        " / ".join(
-            f"{report.controls['magnitude'].attacks[attack].slc_auc:+.3f}"
-            for attack in ("finetune-new-head", "masked-new-head")
-        ),
-        f"{report.controls['random'].attacks['finetune-new-head'].slc_auc:+.3f}",
+        f"{_auc(report.controls['magnitude'].attacks, _FREE[1])} / "
+        f"{_auc(report.controls['magnitude'].attacks, _KEPT[1])}",
+        _auc(report.controls["random"].attacks, _FREE[1]),
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _auc(attacks: dict[str, Curve], name: str) -> str:
+    return f"{attacks[name].slc_auc:+.3f}" if name in attacks else "–"
 
 
 def _cost(name: str, report: Report, run: dict[str, Any]) -> str:
