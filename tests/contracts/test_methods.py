@@ -173,7 +173,7 @@ def test_what_is_saved_holds_what_the_card_says(
 def noisy(monkeypatch: pytest.MonkeyPatch, tiny_base: Release) -> Model:
     """A network with dropout, which draws from torch's global generator."""
     registry.architecture_names()
-    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+    monkeypatch.setattr(registry._BUILDERS, "_entries", dict(registry._BUILDERS._entries))
     plain = tiny_base.model.copy()
     net = nn.Sequential(
         OrderedDict(body=plain.encoder, tail=nn.Sequential(nn.Dropout(0.5), plain.head))

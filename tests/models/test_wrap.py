@@ -18,7 +18,7 @@ PRE = Preprocessing(channels=1, size=8, mean=(0.5,), std=(0.25,))
 @pytest.fixture(autouse=True)
 def _forget_registrations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.architecture_names()
-    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+    monkeypatch.setattr(registry._BUILDERS, "_entries", dict(registry._BUILDERS._entries))
     return
 
 

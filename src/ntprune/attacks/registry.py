@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TypeVar
 
 from ntprune.attacks.base import Attack
-from ntprune.errors import SettingsError, UnknownNameError
+from ntprune.registry import Registry
 
-_ATTACKS: dict[str, type[Attack]] = {}
+_ATTACKS: Registry[type[Attack]] = Registry("attack", "ntprune.attacks")
 A = TypeVar("A", bound=type[Attack])
 
 
@@ -18,18 +17,13 @@ def attack(cls: A) -> A:
     Raises:
         SettingsError: the name is taken.
     """
-    if cls.name in _ATTACKS:
-        raise SettingsError(f"attack '{cls.name}' is registered already: choose another name")
-    _ATTACKS[cls.name] = cls
+    _ATTACKS.add(cls.name, cls)
     return cls
 
 
 def attack_names() -> list[str]:
-    """All known attacks, sorted. Packages add theirs by the entry point `ntprune.attacks`."""
-    for point in entry_points(group="ntprune.attacks"):
-        if point.name not in _ATTACKS:
-            attack(point.load())
-    return sorted(_ATTACKS)
+    """All known attacks, sorted."""
+    return _ATTACKS.names()
 
 
 def attack_class(name: str) -> type[Attack]:
@@ -38,9 +32,7 @@ def attack_class(name: str) -> type[Attack]:
     Raises:
         UnknownNameError: no such attack.
     """
-    if name not in attack_names():
-        raise UnknownNameError("attack", name, _ATTACKS)
-    return _ATTACKS[name]
+    return _ATTACKS.get(name)
 
 
 def make_attack(name: str) -> Attack:
@@ -49,4 +41,4 @@ def make_attack(name: str) -> Attack:
     Raises:
         UnknownNameError: no such attack.
     """
-    return attack_class(name)()
+    return _ATTACKS.get(name)()

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _stopped() -> None:
-    _fail("stopped; run the same command again to go on", 130)
+    _fail("stopped, nothing half-written left; run it again, an audit goes on", 130)
 
 
 def _fail(message: str, code: int) -> None:

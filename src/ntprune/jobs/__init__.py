@@ -1,7 +1,8 @@
 """Units of work that can be lost and repeated: specs, ledger, store, engines."""
 
 from ntprune.jobs.context import Context
-from ntprune.jobs.engine import Engine, engine_names, make_engine
+from ntprune.jobs.engine import Engine
+from ntprune.jobs.engines import engine_names, make_engine
 from ntprune.jobs.job import Job
 from ntprune.jobs.ledger import Ledger
 from ntprune.jobs.store import Store

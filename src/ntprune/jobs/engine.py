@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, final
 
 from ntprune.engine import Progress, silent
-from ntprune.errors import SettingsError, UnknownNameError
+from ntprune.errors import SettingsError
 from ntprune.jobs.context import Context
 from ntprune.jobs.job import Job
 from ntprune.jobs.ledger import Ledger
@@ -63,28 +63,3 @@ class Engine(ABC):
         self, jobs: Sequence[Job], context: Context
     ) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Yield (job, result) in any order as jobs finish."""
-
-
-def engine_names() -> list[str]:
-    """All engines."""
-    return sorted(_engines())
-
-
-def make_engine(name: str, workers: int = 1) -> Engine:
-    """Engine `name`.
-
-    Raises:
-        UnknownNameError: no such engine.
-        SettingsError: `workers` below 1.
-    """
-    engines = _engines()
-    if name not in engines:
-        raise UnknownNameError("engine", name, engines)
-    return engines[name](workers)
-
-
-def _engines() -> dict[str, type[Engine]]:
-    from ntprune.jobs.inline import Inline
-    from ntprune.jobs.process import Process
-
-    return {engine.name: engine for engine in (Inline, Process)}

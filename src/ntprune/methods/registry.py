@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from ntprune.errors import SettingsError, UnknownNameError
 from ntprune.methods.base import Method
+from ntprune.registry import Registry
 
-_METHODS: dict[str, type[Method]] = {}
+_METHODS: Registry[type[Method]] = Registry("method", "ntprune.methods")
 M = TypeVar("M", bound=type[Method])
 
 
@@ -18,18 +17,13 @@ def method(cls: M) -> M:
     Raises:
         SettingsError: the name is taken.
     """
-    if cls.name in _METHODS:
-        raise SettingsError(f"method '{cls.name}' is registered already: choose another name")
-    _METHODS[cls.name] = cls
+    _METHODS.add(cls.name, cls)
     return cls
 
 
 def method_names() -> list[str]:
-    """All known methods, sorted. Packages add theirs by the entry point `ntprune.methods`."""
-    for point in entry_points(group="ntprune.methods"):
-        if point.name not in _METHODS:
-            method(point.load())
-    return sorted(_METHODS)
+    """All known methods, sorted."""
+    return _METHODS.names()
 
 
 def method_class(name: str) -> type[Method]:
@@ -38,15 +32,14 @@ def method_class(name: str) -> type[Method]:
     Raises:
         UnknownNameError: no such method.
     """
-    if name not in method_names():
-        raise UnknownNameError("method", name, _METHODS)
-    return _METHODS[name]
+    return _METHODS.get(name)
 
 
 def make_method(name: str, **settings: Any) -> Method:
     """Method `name` with `settings`.
 
     Raises:
-        UnknownNameError, SettingsError
+        UnknownNameError: no such method.
+        SettingsError: an unknown setting or one outside its range.
     """
-    return method_class(name)(**settings)
+    return _METHODS.get(name)(**settings)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from torch import nn
 
-from ntprune.errors import SettingsError, UnknownNameError
 from ntprune.models.spec import ModelSpec
+from ntprune.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -28,21 +27,16 @@ class Parts:
 
 
 Builder = Callable[[ModelSpec], Parts]
-_BUILDERS: dict[str, Builder] = {}
+_BUILDERS: Registry[Builder] = Registry("architecture", "ntprune.architectures")
 
 
 def register_architecture(name: str, builder: Builder) -> None:
     """Make `builder` known as `name`.
 
-    Installed packages register theirs through the entry-point group `ntprune.architectures`, which
-    the workers of every engine read too.
-
     Raises:
         SettingsError: the name is taken.
     """
-    if name in _BUILDERS:
-        raise SettingsError(f"architecture '{name}' is registered already: choose another name")
-    _BUILDERS[name] = builder
+    _BUILDERS.add(name, builder)
 
 
 def architecture(name: str) -> Callable[[Builder], Builder]:
@@ -57,8 +51,7 @@ def architecture(name: str) -> Callable[[Builder], Builder]:
 
 def architecture_names() -> list[str]:
     """All known architectures, sorted."""
-    _load_all()
-    return sorted(_BUILDERS)
+    return _BUILDERS.names()
 
 
 def build(spec: ModelSpec) -> Parts:
@@ -67,15 +60,4 @@ def build(spec: ModelSpec) -> Parts:
     Raises:
         UnknownNameError: no such architecture.
     """
-    _load_all()
-    if spec.architecture not in _BUILDERS:
-        raise UnknownNameError("architecture", spec.architecture, _BUILDERS)
-    return _BUILDERS[spec.architecture](spec)
-
-
-def _load_all() -> None:
-    from ntprune.models import convnet, resnet, vgg  # noqa: F401  (they register themselves)
-
-    for point in entry_points(group="ntprune.architectures"):
-        if point.name not in _BUILDERS:
-            register_architecture(point.name, point.load())
+    return _BUILDERS.get(spec.architecture)(spec)

@@ -1,0 +1,52 @@
+"""Things by name: what ships with ntprune registers itself, packages add theirs by entry point."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from ntprune.errors import SettingsError, UnknownNameError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one kind.
+
+    Args:
+        kind: what messages call an entry, for instance `attack`.
+        group: entry-point group that installed packages publish theirs under. Workers of every
+            engine read it too.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._entries: dict[str, T] = {}
+
+    def add(self, name: str, entry: T) -> None:
+        """Make `entry` known as `name`.
+
+        Raises:
+            SettingsError: the name is taken.
+        """
+        if name in self._entries:
+            raise SettingsError(f"{self.kind} '{name}' is registered already: choose another name")
+        self._entries[name] = entry
+
+    def names(self) -> list[str]:
+        """All known names, sorted."""
+        for point in entry_points(group=self.group):
+            if point.name not in self._entries:
+                self.add(point.name, point.load())
+        return sorted(self._entries)
+
+    def get(self, name: str) -> T:
+        """The entry called `name`.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        if name not in self.names():
+            raise UnknownNameError(self.kind, name, self._entries)
+        return self._entries[name]
