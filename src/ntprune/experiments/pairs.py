@@ -47,7 +47,8 @@ PAIRS = {
         {"epochs": 30},
     ),
 }
-PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 1.0}
+# The constraint holds on the validation split; the margin is for the test split to differ.
+PROTECT: dict[str, Any] = {"sparsity": 0.98, "max-source-drop": 0.8}
 
 
 def main() -> None:
@@ -74,7 +75,8 @@ def run(name: str, out: Path, results: Path) -> None:
         "protect": ["protect", str(base), "--target", pair.target]
         + _options(PROTECT)
         + ["--out", str(release)],
-        "audit": ["audit", str(release), "--target", pair.target, "--out", str(audit)],
+        "audit": ["audit", str(release), "--target", pair.target, "--out", str(audit)]
+        + ["--ledger", str(out / "jobs")],
         "report": ["report", str(audit), "--out", str(out / "report.html")],
     }
     finished = {"pretrain": base, "protect": release, "audit": audit / "report.json"}
