@@ -24,31 +24,37 @@ from ntprune.experiments.machine import machine
 from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
+# A stated reduction of the protocol where two cores force one.
+_FEW = {"budgets": "8,64,512"}
 _CIFAR = "npz:cifar10_subset.npz[{}]"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A source, a target, and how the model is pretrained. Protection has the same settings on
-    every pair; they were chosen on validation data of `mnist-usps`."""
+    """A source, a target, and how the model is pretrained and audited.
+
+    Protection has the same settings on every pair; they were chosen on validation data of
+    `mnist-usps`.
+    """
 
     source: str
     target: str
     pretrain: dict[str, Any] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
 
 
 PAIRS = {
     "mnist-usps": Pair("mnist", "usps", {"epochs": 4}),
-    "usps-mnist": Pair("usps", "mnist", {"epochs": 20}),
-    "syndigits-blended": Pair("syndigits", "blended:syndigits", {"epochs": 20}),
+    "usps-mnist": Pair("usps", "mnist", {"epochs": 20}, _FEW),
+    "syndigits-blended": Pair("syndigits", "blended:syndigits", {"epochs": 20}, _FEW),
     "cifar5-cifar5": Pair(
         _CIFAR.format("airplane,automobile,bird,cat,deer"),
         _CIFAR.format("dog,frog,horse,ship,truck"),
         {"epochs": 30},
+        _FEW,
     ),
 }
-# The constraint holds on the validation split; the margin is for the test split to differ.
-PROTECT: dict[str, Any] = {"sparsity": 0.98, "max-source-drop": 0.8}
+PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 1.0}
 
 
 def main() -> None:
@@ -76,6 +82,7 @@ def run(name: str, out: Path, results: Path) -> None:
         + _options(PROTECT)
         + ["--out", str(release)],
         "audit": ["audit", str(release), "--target", pair.target, "--out", str(audit)]
+        + _options(pair.audit)
         + ["--ledger", str(out / "jobs")],
         "report": ["report", str(audit), "--out", str(out / "report.html")],
     }

@@ -59,7 +59,7 @@ class NTPSettings(Settings):
         ceiling: highest sparsity of a single layer.
     """
 
-    sparsity: float = Field(default=0.98, ge=0, lt=1)
+    sparsity: float = Field(default=0.96, ge=0, lt=1)
     alpha: float = Field(default=0.1, ge=0)
     clamp: float = Field(default=3.0, gt=0)
     fisher: float = Field(default=10.0, ge=0)
@@ -74,7 +74,7 @@ class NTPSettings(Settings):
     every: int = Field(default=3, ge=1)
     refit: int = Field(default=30, ge=1)
     lr: float = Field(default=2e-3, gt=0)
-    average: float = Field(default=0.98, ge=0, lt=1)
+    average: float = Field(default=0.95, ge=0, lt=1)
     rho: float = Field(default=0.1, gt=0)
     ceiling: float = Field(default=0.998, gt=0, lt=1)
 
