@@ -294,8 +294,8 @@ def test_a_protocol_that_cannot_be_applied_is_refused(pristine: Path, tmp_path: 
 
 def test_budgets_below_the_classes_work_and_are_named(pristine: Path, tmp_path: Path) -> None:
     rules = PROTOCOL.model_copy(update={"attacks": ("finetune",)})
-    found = run(pristine, tmp_path / "out", protocol=rules, budgets=[3, 2, 3]).report
-    assert found.protocol == "tiny/1 with budgets 2,3"
+    found = run(pristine, tmp_path / "out", protocol=rules, budgets=[5, 3, 5]).report
+    assert found.protocol == "tiny/1 with budgets 3,5"
     assert "budget-below-classes" in {flag.name for flag in found.flags}
 
 
@@ -330,7 +330,7 @@ def test_what_is_refused_writes_nothing(folder: Path, tmp_path: Path) -> None:
         (SettingsError, "device 'cuda:99' is not available", {"device": "cuda:99"}),
         (SettingsError, f"budget 999 exceeds the {pool} images", {"budgets": [8, 999]}),
         (SettingsError, "at least two different counts", {"budgets": [8, 8]}),
-        (SettingsError, "each at least 4", {"budgets": [1, 8]}),
+        (SettingsError, "each at least 3", {"budgets": [1, 8]}),
         (DataInvalidError, "is the source of this release", {"target": toy(0)}),
         (DataInvalidError, "is not what the card was measured on", {"source": toy(2)}),
         (AuditError, "found none at .*nowhere", {"base": tmp_path / "nowhere"}),

@@ -324,11 +324,11 @@ def test_one_line_and_nothing_half_written(
 def test_budgets_below_the_classes_are_no_mistake(
     place: Path, tmp_path: Path, typed: Typed
 ) -> None:
-    command = f"{AUDIT}{TARGET} --budgets 2,8".format(place=place, tmp=tmp_path)
+    command = f"{AUDIT}{TARGET} --budgets 3,8".format(place=place, tmp=tmp_path)
     ended = typed(*command.split())
     assert ended.code == 0
     assert ended.said == []
-    assert "flag budget-below-classes: 2 samples cannot show all 4 classes" in ended.out
+    assert "flag budget-below-classes: 3 samples cannot show all 4 classes" in ended.out
     assert (tmp_path / "out" / "report.json").exists()
 
 

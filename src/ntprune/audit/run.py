@@ -249,8 +249,8 @@ def _budgets(
     if budgets is None:
         return rules, rules.budgets(pool)
     grid = sorted(set(budgets))
-    if len(grid) < 2 or grid[0] < 4:
-        raise SettingsError("--budgets needs at least two different counts, each at least 4")
+    if len(grid) < 2 or grid[0] < 3:
+        raise SettingsError("--budgets needs at least two different counts, each at least 3")
     if grid[-1] > pool:
         raise SettingsError(
             f"budget {grid[-1]} exceeds the {pool} images of the thief's pool of '{target.name}': "
