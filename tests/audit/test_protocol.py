@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -12,24 +13,21 @@ from ntprune.attacks import attack_names
 from ntprune.audit import PROTOCOLS, Protocol, Recipe, protocol
 from ntprune.errors import SettingsError, UnknownNameError
 
+# One file a protocol; see the first test.
 FROZEN = {
-    "quick/1": """
-    {"name": "quick/1", "first": 8, "points": 5, "last": 8192, "first_seed": 0, "seeds": 3,
-     "recipe": {"optimiser": "adamw", "lrs": [0.001, 0.003, 0.01], "weight_decay": 0.0005,
-                "batch": 64, "epochs": 5.0, "min_steps": 100, "validation_share": 0.2,
-                "search_share": 0.25},
-     "attacks": ["finetune", "finetune-new-head", "masked", "masked-new-head"],
-     "controls": {"unprotected": ["finetune", "finetune-new-head"],
-                  "magnitude": ["finetune-new-head", "masked-new-head"],
-                  "random": ["finetune-new-head"],
-                  "null": ["null"]}}
-    """
+    file.stem.replace("-", "/"): json.loads(file.read_text())
+    for file in (Path(__file__).parent / "frozen").glob("*.json")
 }
 
 
-@pytest.mark.parametrize("name", sorted(FROZEN))
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_golden(name: str) -> None:
-    assert PROTOCOLS[name].model_dump(mode="json") == json.loads(FROZEN[name])
+    """A protocol that is to change in any field gets a new version and a new file instead."""
+    assert PROTOCOLS[name].model_dump(mode="json") == FROZEN[name]
+
+
+def test_no_frozen_protocol_is_gone() -> None:
+    assert FROZEN.keys() == PROTOCOLS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
@@ -37,18 +35,47 @@ def test_rules_that_every_protocol_keeps(name: str) -> None:
     rules = PROTOCOLS[name]
     assert rules.name == name
     assert rules.controls.keys() >= {"unprotected", "magnitude", "random", "null"}
-    assert {"finetune", "finetune-new-head"} <= {*rules.attacks}, "mask-free attacks are primary"
     used = {*rules.attacks, *(a for attacks in rules.controls.values() for a in attacks)}
-    assert used <= {*attack_names()}
-    assert len(rules.recipe.lrs) >= 3
+    assert {a.partition("@")[0] for a in used} <= {*attack_names()}
+    assert all(rules.recipe_of(attack).steps(8) >= 1 for attack in used)
     assert rules.seeds >= 3
+
+
+@pytest.mark.parametrize("name", sorted({*PROTOCOLS} - {"paper/1"}))
+def test_rules_that_only_the_authors_recipe_breaks(name: str) -> None:
+    rules = PROTOCOLS[name]
+    assert {"finetune", "finetune-new-head"} <= {*rules.attacks}, "mask-free attacks are primary"
+    assert all(len(recipe.lrs) >= 3 for recipe in (rules.recipe, *rules.variants.values()))
+
+
+def test_every_protocol_includes_the_smaller_one() -> None:
+    quick, standard, plus = ({*PROTOCOLS[f"{n}/1"].attacks} for n in ("quick", "standard", "plus"))
+    assert quick < standard < plus
+    assert {f"{a}@{v}" for a in standard for v in ("sgd", "long")} < plus
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    assert PROTOCOLS["plus/1"].recipe_of("finetune@sgd").optimiser == "sgd"
+    with pytest.raises(SettingsError, match="plus/1 has no recipe 'sdg' .* it has sgd, long"):
+        PROTOCOLS["plus/1"].recipe_of("finetune@sdg")
+    with pytest.raises(SettingsError, match="only its main one"):
+        PROTOCOLS["quick/1"].recipe_of("finetune@long")
+
+
+def test_shares_of_the_pool_become_counts() -> None:
+    assert PROTOCOLS["paper/1"].budgets(6293) == [
+        6, 13, 31, 50, 63, 315, 629, 1259, 3146, 6293,
+    ]  # fmt: skip
+    assert PROTOCOLS["paper/1"].budgets(100) == [3, 5, 10, 20, 50, 100]
+    with pytest.raises(SettingsError, match="has 2 images, too few for the shares of .*paper/1"):
+        PROTOCOLS["paper/1"].budgets(2)
 
 
 def test_frozen_in_memory_too() -> None:
     with pytest.raises(ValidationError):
         PROTOCOLS["quick/1"].seeds = 1  # type: ignore[misc]
     with pytest.raises(ValidationError, match="extra"):
-        Protocol.model_validate(json.loads(FROZEN["quick/1"]) | {"attack": "finetune"})
+        Protocol.model_validate(FROZEN["quick/1"] | {"attack": "finetune"})
     with pytest.raises(ValidationError):
         Recipe(lrs=())
 
@@ -82,6 +109,13 @@ def test_steps(samples: int, steps: int) -> None:
     assert PROTOCOLS["quick/1"].recipe.steps(samples) == steps
 
 
+def test_steps_of_a_point() -> None:
+    assert PROTOCOLS["quick/1"].recipe.total_steps(8) == 100 + 3 * 25
+    halving = Recipe(lrs=(1.0,) * 5, min_steps=80, search_share=0.125, finalists=2)
+    assert halving.trial_steps(8) == (10, 32)
+    assert halving.total_steps(8) == 80 + 5 * 10 + 2 * 32
+
+
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert protocol("quick/1") is PROTOCOLS["quick/1"]
     for number in (2, 10):
@@ -98,4 +132,4 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("field", ["points", "seeds"])
 def test_too_few_for_an_area_or_an_interval(field: str) -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 2"):
-        Protocol.model_validate(json.loads(FROZEN["quick/1"]) | {field: 1})
+        Protocol.model_validate(FROZEN["quick/1"] | {field: 1})

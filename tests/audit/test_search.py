@@ -76,6 +76,24 @@ def test_steps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {call["weight_decay"] for call in attack.calls} == {RECIPE.weight_decay}
 
 
+def test_only_finalists_get_a_longer_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the short trials liked best may lose among the finalists; the third never returns."""
+    recipe = RECIPE.model_copy(update={"finalists": 2, "finalist_share": 0.5})
+    attack, short = Recorder(), {1e-3: (0.5, 0.1), 1e-2: (0.9, 9.0), 1e-1: (0.6, 0.2)}
+    longer = {1e-2: (0.7, 0.1), 1e-1: (0.8, 0.2)}
+    monkeypatch.setattr(
+        "ntprune.audit.search.evaluate",
+        lambda model, _: (longer if len(attack.calls) > 3 else short)[model],
+    )
+    found = search(attack, "R", SAMPLES, ("a",), recipe, 5)  # type: ignore[arg-type]
+    assert [(c["lr"], c["steps"]) for c in attack.calls] == [
+        (1e-3, 10), (1e-2, 10), (1e-1, 10), (1e-2, 20), (1e-1, 20), (1e-1, 40),
+    ]  # fmt: skip
+    assert found.best == Trial(1e-1, 0.8, 0.2)
+    assert len(found.trials) == 5
+    assert found.steps == 3 * 10 + 2 * 20 + 40
+
+
 def test_a_rate_that_diverges_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = {1e-3: (0.5, 0.3), 1e-2: (0.4, 0.1)}
     found, _ = run(monkeypatch, scores, Recorder(diverging=(1e-1,)))

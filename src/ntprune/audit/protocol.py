@@ -8,23 +8,30 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ntprune.errors import SettingsError, UnknownNameError
 
+# One image is held out, and BatchNorm needs two to train on.
+FEWEST = 3
+
 
 class Recipe(BaseModel):
     """How every thief trains, the one from scratch included.
 
     Attributes:
-        optimiser: `adamw` or `sgd`.
+        optimiser: `adamw`, `adam` or `sgd`.
+        schedule: `one-cycle` or `constant` learning rate.
         lrs: grid of peak learning rates that is searched at every point.
-        weight_decay: decoupled.
+        weight_decay: decoupled for `adamw`.
         batch: images a step.
         epochs, min_steps: a run takes `max(min_steps, epochs * n / batch)` optimiser steps.
         validation_share: of its own samples that the thief holds out while it searches.
-        search_share: steps of a search run relative to the final run.
+        search_share: steps of a first trial relative to the final run.
+        finalists: how many rates go on to a second trial (successive halving); 0 for none.
+        finalist_share: steps of a second trial relative to the final run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optimiser: str = "adamw"
+    schedule: str = "one-cycle"
     lrs: tuple[float, ...] = Field(min_length=1)
     weight_decay: float = 5e-4
     batch: int = 64
@@ -32,10 +39,22 @@ class Recipe(BaseModel):
     min_steps: int = 100
     validation_share: float = 0.2
     search_share: float = 0.25
+    finalists: int = Field(default=0, ge=0)
+    finalist_share: float = 0.4
 
     def steps(self, samples: int) -> int:
         """Optimiser steps of the final run on `samples` images."""
         return max(self.min_steps, math.ceil(self.epochs * samples / self.batch))
+
+    def trial_steps(self, samples: int) -> tuple[int, int]:
+        """Optimiser steps of a first and of a second trial."""
+        steps = self.steps(samples)
+        return max(1, round(steps * self.search_share)), max(1, round(steps * self.finalist_share))
+
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps of a point: the final run and the search before it."""
+        first, second = self.trial_steps(samples)
+        return self.steps(samples) + len(self.lrs) * first + self.finalists * second
 
 
 class Protocol(BaseModel):
@@ -45,9 +64,12 @@ class Protocol(BaseModel):
         name: for instance `quick/1`; a change of any field is a new version.
         first, points, last: the budgets are `points` log-spaced counts from `first` to the size of
             the pool or `last`, whichever is smaller.
+        shares: the budgets are these shares of the pool instead, where there are any.
         first_seed, seeds: thieves a point, at least two for an interval; each draws its own nested
             samples.
         recipe: how every thief trains.
+        variants: further recipes by name. The attack `finetune@sgd` is `finetune` by the recipe
+            `sgd`; the thief from scratch may choose among all of them.
         attacks: on the release.
         controls: attacks on each control. Those that keep a mask are left out for the unprotected
             model, which has none.
@@ -59,9 +81,11 @@ class Protocol(BaseModel):
     first: int = 8
     points: int = Field(default=5, ge=2)
     last: int = 8192
+    shares: tuple[float, ...] = ()
     first_seed: int = 0
     seeds: int = Field(default=3, ge=2)
     recipe: Recipe
+    variants: dict[str, Recipe] = {}
     attacks: tuple[str, ...]
     controls: dict[str, tuple[str, ...]]
 
@@ -76,6 +100,8 @@ class Protocol(BaseModel):
         Raises:
             SettingsError: the pool is smaller than two budgets.
         """
+        if self.shares:
+            return self._shared_out(pool)
         last = min(pool, self.last)
         if last < 2 * self.first:
             raise SettingsError(
@@ -84,6 +110,31 @@ class Protocol(BaseModel):
             )
         ratio = (last / self.first) ** (1 / (self.points - 1))
         return sorted({round(self.first * ratio**i) for i in range(self.points)})
+
+    def _shared_out(self, pool: int) -> list[int]:
+        counts = sorted({max(FEWEST, round(share * pool)) for share in self.shares})
+        if len(counts) < 2 or counts[-1] > pool:
+            raise SettingsError(
+                f"the thief's pool has {pool} images, too few for the shares of protocol "
+                f"{self.name}: use a larger target domain"
+            )
+        return counts
+
+    def recipe_of(self, attack: str) -> Recipe:
+        """The recipe that `attack` (`name` or `name@variant`) trains by.
+
+        Raises:
+            SettingsError: the protocol has no such variant.
+        """
+        _, _, variant = attack.partition("@")
+        if not variant:
+            return self.recipe
+        if variant not in self.variants:
+            raise SettingsError(
+                f"protocol {self.name} has no recipe '{variant}' for attack '{attack}': it has "
+                f"{', '.join(self.variants) or 'only its main one'}"
+            )
+        return self.variants[variant]
 
 
 _FREE = ("finetune", "finetune-new-head")
@@ -101,7 +152,80 @@ QUICK = Protocol(
     },
 )
 
-PROTOCOLS = {protocol.name: protocol for protocol in (QUICK,)}
+_STANDARD = _FREE + _KEPT + (
+    "regrow",
+    "linear-probe",
+    "probe-finetune",
+    "bn-finetune",
+    "rescale",
+    "last-stage",
+)
+_PLUS = ("lora", "mix", "distill", "shrink-perturb", "transntl", "shot")
+_HALVING = Recipe(
+    lrs=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+    min_steps=120,
+    search_share=0.125,
+    finalists=2,
+)
+
+STANDARD = Protocol(
+    name="standard/1",
+    points=7,
+    seeds=5,
+    recipe=_HALVING,
+    attacks=_STANDARD,
+    controls={
+        "unprotected": _FREE + ("probe-finetune",),
+        "magnitude": _FREE + _KEPT + ("regrow",),
+        "random": _FREE,
+        "null": ("null",),
+    },
+)
+
+PLUS = Protocol(
+    name="plus/1",
+    points=7,
+    seeds=5,
+    recipe=_HALVING,
+    variants={
+        "sgd": _HALVING.model_copy(
+            update={"optimiser": "sgd", "lrs": (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)}
+        ),
+        "long": _HALVING.model_copy(update={"epochs": 20.0, "min_steps": 500}),
+    },
+    attacks=(
+        *_STANDARD,
+        *_PLUS,
+        *(f"{attack}@sgd" for attack in _STANDARD),
+        *(f"{attack}@long" for attack in _STANDARD),
+    ),
+    controls=STANDARD.controls,
+)
+
+# The authors' recipe, for the thief and for scratch alike; the flag `polite-protocol` says what is
+# unfair about it (facts/methods.md, 1.3).
+PAPER = Protocol(
+    name="paper/1",
+    shares=(0.001, 0.002, 0.005, 0.008, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0),
+    recipe=Recipe(
+        optimiser="adam",
+        schedule="constant",
+        lrs=(1e-4,),
+        weight_decay=8e-4,
+        batch=128,
+        epochs=30,
+        min_steps=30,
+    ),
+    attacks=("masked", "masked-new-head"),
+    controls={
+        "unprotected": ("finetune", "finetune-new-head"),
+        "magnitude": ("masked", "masked-new-head"),
+        "random": ("masked", "masked-new-head"),
+        "null": ("null",),
+    },
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (QUICK, STANDARD, PLUS, PAPER)}
 
 
 def protocol(name: str) -> Protocol:

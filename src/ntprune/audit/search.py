@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ntprune.attacks import Attack, Stolen
@@ -46,8 +47,10 @@ def search(
 ) -> Found:
     """Try every learning rate on part of `samples`, then attack with the best on all of them.
 
-    The first samples of a nested, balanced subset are a balanced slice, so they are held out. Every
-    run starts from the release as it is.
+    Successive halving, where the recipe has finalists: only the best of the first, short trials
+    get a second, longer one, and those alone are chosen from. The first samples of a nested,
+    balanced subset are a balanced slice, so they are held out. Every run starts from the release
+    as it is.
 
     Raises:
         TrainingDivergedError: every learning rate diverged.
@@ -55,22 +58,29 @@ def search(
     cut = held_out(len(samples), recipe.validation_share)
     slice_ = Resident(samples.images[:cut], samples.labels[:cut])
     rest = Resident(samples.images[cut:], samples.labels[cut:])
-    steps = recipe.steps(len(samples))
-    short = max(1, round(steps * recipe.search_share))
-    trials: list[Trial] = []
-    for lr in recipe.lrs:
-        try:
-            stolen = _run(attack, release, rest, classes, recipe, lr, short, seed)
-        except TrainingDivergedError:
-            continue
-        trials.append(Trial(lr, *evaluate(stolen.model, slice_)))
+
+    def attempt(lrs: Iterable[float], steps: int) -> list[Trial]:
+        trials = []
+        for lr in lrs:
+            try:
+                stolen = _run(attack, release, rest, classes, recipe, lr, steps, seed)
+            except TrainingDivergedError:
+                continue
+            trials.append(Trial(lr, *evaluate(stolen.model, slice_)))
+        return trials
+
+    short, longer = recipe.trial_steps(len(samples))
+    trials = attempt(recipe.lrs, short)
+    best_first = sorted(trials, key=lambda trial: trial.rank, reverse=True)
+    finals = attempt([t.lr for t in best_first[: recipe.finalists]], longer)
     if not trials:
         raise TrainingDivergedError(
             f"attack '{attack.name}' diverged at every learning rate of {list(recipe.lrs)}"
         )
-    best = max(trials, key=lambda trial: trial.rank)
+    best = max(finals or trials, key=lambda trial: trial.rank)
+    steps = recipe.steps(len(samples))
     final = _run(attack, release, samples, classes, recipe, best.lr, steps, seed)
-    return Found(final, best, trials, steps + short * len(recipe.lrs))
+    return Found(final, best, trials + finals, recipe.total_steps(len(samples)))
 
 
 def _run(
@@ -91,6 +101,7 @@ def _run(
         steps=steps,
         batch=recipe.batch,
         optimiser=recipe.optimiser,
+        schedule=recipe.schedule,
         weight_decay=recipe.weight_decay,
         seed=stream_seed(seed, "thief", len(samples)),
     )
