@@ -101,7 +101,7 @@ class Theft:
         return Model.fresh(self.model.spec, seed).to(self.samples.labels.device)
 
     def split(self, share: float) -> tuple[int, int]:
-        """The steps of a first phase (`share` of all, perhaps none) and of the last (never none)."""
+        """Steps of a first phase (`share` of all, perhaps none) and of the last (never none)."""
         first = min(round(share * self.steps), self.steps - 1)
         return first, self.steps - first
 
