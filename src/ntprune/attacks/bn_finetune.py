@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import clip_grad_norm_
 
 from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
@@ -17,7 +20,8 @@ class BatchNormFineTune(Attack):
     Statistics of another domain's images restore much of a network's accuracy there before any
     weight is touched (Li et al. 2018). Plain fine-tuning normalises by each batch and so never uses
     them. Here BatchNorm stays in eval mode: training sees the very function that is used later,
-    whatever statistics the release came with, and small batches add no noise.
+    whatever statistics the release came with, and small batches add no noise. Nor do they damp
+    steps that are too long, so the gradient's norm is clipped.
     """
 
     name = "bn-finetune"
@@ -30,6 +34,7 @@ class BatchNormFineTune(Attack):
         head="any",
         knowledge="the architecture",
     )
+    CLIP = 1.0
 
     def run(self, theft: Theft) -> TrainLog:
         """Re-estimate, then fine-tune with BatchNorm in eval mode."""
@@ -48,4 +53,7 @@ class BatchNormFineTune(Attack):
             for layer in layers:
                 layer.eval()
 
-        return theft.train(mode=mode)
+        def clip(*_: Any) -> None:
+            clip_grad_norm_(module.parameters(), self.CLIP)
+
+        return theft.train(mode=mode, prepare=lambda opt: opt.register_step_pre_hook(clip))
