@@ -53,8 +53,9 @@ class Rescale(Attack):
 def level_filters(hidden: list[tuple[nn.Module, _BatchNorm]], model: Model, fresh: Model) -> None:
     """Give every filter before a BatchNorm the norm that `fresh` has in that layer on average.
 
-    Running statistics are scaled alike, so the function in eval mode stays what it was, but for the
-    small constant that BatchNorm adds to variances. Filters that are all zero stay so.
+    Running statistics are scaled alike, and BatchNorm's own scale makes up for the small constant
+    it adds to variances, so the function in eval mode stays what it was. Filters that are all zero
+    stay so.
     """
     names = {layer: name for name, layer in model.module.named_modules()}
     for layer, norm in hidden:
@@ -67,8 +68,11 @@ def level_filters(hidden: list[tuple[nn.Module, _BatchNorm]], model: Model, fres
         if isinstance(layer.bias, Tensor):
             layer.bias.mul_(factor)
         if norm.running_mean is not None and norm.running_var is not None:
+            before = (norm.running_var + norm.eps).sqrt()
             norm.running_mean.mul_(factor)
             norm.running_var.mul_(factor.square())
+            if norm.affine:
+                norm.weight.mul_((norm.running_var + norm.eps).sqrt() / (factor * before))
 
 
 @torch.no_grad()
