@@ -16,13 +16,14 @@ import pytest
 import torch
 from PIL import Image
 from tests.cli.conftest import Typed
-from tests.release.toys import arrays, files, save_npz, tamper
+from tests.release.toys import arrays, edit_card, files, save_npz, tamper
 
 Prepare = Callable[[Path], object]
 PRETRAIN = "pretrain --width 4 --epochs 1 --device cpu --out {tmp}/out --source"
 PROTECT = "protect {place}/base --target npz:{place}/target.npz --device cpu --out {tmp}/out"
 AUDIT = "audit {place}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
 MINE = "audit {tmp}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
+ATTACK = "attack {place}/release --target npz:{place}/target.npz --device cpu --out {tmp}/out"
 TARGET = " --target npz:{place}/target.npz"
 NPZ = f"{PRETRAIN} npz:{{tmp}}/x.npz"
 
@@ -214,7 +215,38 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "one budget": (f"{AUDIT}{TARGET} --budgets 8", "at least two different counts"),
     "budgets of words": (f"{AUDIT}{TARGET} --budgets 8;16", "--budgets 8;16: expected counts"),
     "workers": (f"{AUDIT}{TARGET} --workers -1", "--workers"),
+    "attack": (f"{ATTACK} --budget 8 --attack regro", "unknown attack 'regro': did you mean 'reg"),
+    "attack, no budget": (f"{ATTACK} --budget 0 --attack regrow", "--budget 0: expected 1 to"),
+    "attack, budget": (f"{ATTACK} --budget 9999 --attack regrow", "--budget 9999: expected 1 to"),
+    "attack, lr": (f"{ATTACK} --budget 8 --attack regrow --lr 0", "--lr 0: expected a positive"),
+    "attack, lr NaN": (f"{ATTACK} --budget 8 --attack regrow --lr nan", "--lr nan: expected"),
+    "attack diverges": (f"{ATTACK} --budget 8 --attack masked --lr 1e30", "lower the learning"),
+    "attack, device": (
+        f"{ATTACK} --budget 8 --attack regrow --device cuda:9",
+        "device 'cuda:9' is not available",
+    ),
+    "attack, other classes": (
+        "attack {place}/release --target npz:{place}/target.npz[0,1,2] --attack finetune "
+        "--budget 8 --device cpu --out {tmp}/out",
+        "attack 'finetune' keeps the head",
+    ),
+    "attack of nothing": (
+        f"attack {{tmp}}/no{TARGET} --attack regrow --budget 8 --out {{tmp}}/out",
+        "no release at",
+    ),
+    "attack without its source": (
+        f"attack {{tmp}}/release{TARGET} --attack mix --budget 8 --out {{tmp}}/out",
+        "found nothing: correct the path",
+        lambda tmp: edit_card(
+            tmp / "release", lambda card: card["source"].update(name=f"npz:{tmp}/absent.npz")
+        ),
+    ),
     # folders
+    "out in use, attack": (
+        f"{ATTACK} --budget 8 --attack regrow",
+        "out exists already",
+        spoil("out/mine", b"precious"),
+    ),
     "no base": ("protect {tmp}/no --target optdigits --out {tmp}/out", "no release at"),
     "no release": (f"{MINE}{TARGET}", "no release at"),
     "out in use, pretrain": (

@@ -31,6 +31,11 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
         "--budgets 4,8 --device cpu --out {tmp}/out",
         {"schema", "protocol", "envelope", "cost"},
     ),
+    "attack": (
+        "attack {place}/release --target npz:{place}/target.npz --attack regrow --budget 6 "
+        "--device cpu --out {tmp}/out",
+        {"attack", "budget", "lr", "steps", "accuracy", "scratch", "out"},
+    ),
     "report": ("report {tmp}/audit --out {tmp}/report.html", {"html", "markdown"}),
     "check": ("check {place}/release --data", {"release", "sparsity", "test"}),
     "domains": ("domains", {"optdigits", "npz:<path>"}),

@@ -137,3 +137,39 @@ def test_the_global_random_state_is_not_used(model: Model, data: Resident) -> No
     before = torch.random.get_rng_state()
     train(model, batches(data), 3, lr=0.01)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_another_objective_and_mode_take_the_place_of_the_usual(
+    model: Model, data: Resident
+) -> None:
+    modes: list[bool] = []
+
+    def objective(images: Tensor, labels: Tensor) -> Tensor:
+        modes.append(model.module.training)
+        return 2 * F.cross_entropy(model(images), labels)
+
+    plain = copy.deepcopy(model)
+    log = train(
+        model,
+        batches(data),
+        3,
+        lr=1e-30,
+        objective=objective,
+        mode=model.module.eval,
+        every=1,
+        on_step=lambda step: model.module.train(),
+    )
+    assert modes == [False] * 3
+    plain.module.eval()
+    images, labels = batches(data).next()
+    assert log.losses[0].item() == pytest.approx(2 * F.cross_entropy(plain(images), labels).item())
+
+
+def test_phases_make_one_log_whose_figures_are_the_last_phases() -> None:
+    one, two = TrainLog(torch.full((10,), 9.0)), TrainLog(torch.linspace(2, 1, 11))
+    both = one.then(two)
+    assert (len(both.losses), both.phase) == (21, 10)
+    assert (both.first, both.last) == (two.first, two.last) == (2.0, 1.0)
+    three = both.then(TrainLog(torch.ones(1)))
+    assert (len(three.losses), three.phase, three.first, three.last) == (22, 21, 1.0, 1.0)
+    assert TrainLog(torch.ones(3)).then(both).phase == 13

@@ -4,55 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import ClassVar, final
 
 import torch
 
+from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.engine import Batches, Resident, TrainLog, generator, stream_seed
 from ntprune.errors import AuditError, DataInvalidError
 from ntprune.models import Model
 from ntprune.release import Release
-from ntprune.sparsity import MaskSet
-
-
-@dataclass(frozen=True)
-class ThreatModel:
-    """What a thief needs for an attack.
-
-    Attributes:
-        weights: reads and changes the released weights.
-        labels: has labels for its target samples.
-        mask: `free`, pruned weights may grow back; `kept`, they stay zero; `none`, no weights used.
-        head: `kept`, `new`, or `none` if no released head is used.
-    """
-
-    weights: bool
-    labels: bool
-    mask: Literal["free", "kept", "none"]
-    head: Literal["kept", "new", "none"]
-
-
-@dataclass
-class Theft:
-    """What `run` works with.
-
-    Attributes:
-        model: the thief's own copy, head in place, to be changed.
-        masks: of the release.
-        batches: the thief's samples.
-        steps: optimiser steps it may spend.
-        lr: peak learning rate.
-        optimiser: `adamw` or `sgd`.
-        weight_decay: decoupled, as in AdamW.
-    """
-
-    model: Model
-    masks: MaskSet
-    batches: Batches
-    steps: int
-    lr: float
-    optimiser: str
-    weight_decay: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +37,7 @@ class Attack(ABC):
         samples: Resident,
         classes: tuple[str, ...],
         *,
+        source: Resident | None = None,
         lr: float = 3e-3,
         steps: int = 200,
         batch: int = 64,
@@ -90,41 +51,47 @@ class Attack(ABC):
             release: what the thief got hold of.
             samples: its labelled target images, resized as the release's preprocessing wants.
             classes: names of the target's classes.
+            source: its labelled source images, resized likewise, if the attack needs any.
             lr: peak learning rate.
-            steps: optimiser steps, at least 1.
+            steps: optimiser steps of all phases together, at least 1.
             batch: images a step (all samples, if there are fewer).
             optimiser: `adamw` or `sgd`.
             weight_decay: decoupled.
             seed: of head, order and any other draw.
 
         Raises:
-            AuditError: a head is to be kept and the target has other classes.
-            DataInvalidError: no samples, or labels outside `classes`.
+            AuditError: a head is to be kept and the target has other classes, or source images
+                are needed and none were given.
+            DataInvalidError: no samples, or labels outside the classes.
             TrainingDivergedError: the loss was not finite at the end.
         """
-        if len(samples) == 0:
-            raise DataInvalidError(f"attack '{self.name}' got no target sample: raise the budget")
-        if int(samples.labels.max()) >= len(classes):
-            raise DataInvalidError(
-                f"attack '{self.name}': label {int(samples.labels.max())} has no class among "
-                f"{len(classes)}"
-            )
+        self._check(samples, len(classes), "target")
         if not self.applies(release, classes):
             raise AuditError(
                 f"attack '{self.name}' keeps the head, but the release knows other classes than "
                 "the target: use an attack with a new head"
             )
+        if self.threat.source:
+            if source is None:
+                raise AuditError(
+                    f"attack '{self.name}' needs labelled source images and got none: hand it some "
+                    "as source, or use an attack that needs none"
+                )
+            self._check(source, len(release.model.spec.classes), "source")
         device = samples.labels.device
         model = self._start(release, classes, stream_seed(seed, "attack", "init")).to(device)
         draw = generator(seed, "attack", "order")
         theft = Theft(
             model=model,
-            masks=release.masks,
+            release=release,
+            samples=samples,
+            source=source if self.threat.source else None,
             batches=Batches(samples, batch, draw),
             steps=steps,
             lr=lr,
             optimiser=optimiser,
             weight_decay=weight_decay,
+            draw=generator(seed, "attack", "draw"),
         )
         with torch.random.fork_rng(devices=[]):
             # Layers that draw for themselves, such as dropout, follow the seed too.
@@ -143,6 +110,16 @@ class Attack(ABC):
         return cls.threat.head != "kept" or release.model.spec.classes == classes
 
     def _start(self, release: Release, classes: tuple[str, ...], seed: int) -> Model:
-        if self.threat.head == "kept":
+        known = release.model.spec.classes == classes
+        if self.threat.head == "kept" or (self.threat.head == "any" and known):
             return release.model.copy()
         return release.model.new_head(classes, seed)
+
+    def _check(self, samples: Resident, classes: int, what: str) -> None:
+        if len(samples) == 0:
+            raise DataInvalidError(f"attack '{self.name}' got no {what} sample: raise the budget")
+        top = int(samples.labels.max())
+        if top >= classes:
+            raise DataInvalidError(
+                f"attack '{self.name}': {what} label {top} has no class among {classes}"
+            )

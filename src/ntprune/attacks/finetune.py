@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ntprune.attacks.base import Attack, Theft, ThreatModel
+from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
-from ntprune.engine import TrainLog, train
+from ntprune.attacks.theft import Theft, ThreatModel
+from ntprune.engine import TrainLog
 
 
 class _FineTune(Attack):
@@ -12,17 +13,10 @@ class _FineTune(Attack):
 
     def run(self, theft: Theft) -> TrainLog:
         """Cross-entropy on the samples under a one-cycle schedule."""
+        if self.threat.mask == "free":
+            return theft.train()
         module = theft.model.module
-        kept = self.threat.mask == "kept"
-        return train(
-            theft.model,
-            theft.batches,
-            theft.steps,
-            lr=theft.lr,
-            weight_decay=theft.weight_decay,
-            optimiser=theft.optimiser,
-            prepare=(lambda opt: theft.masks.attach(module, opt)) if kept else None,
-        )
+        return theft.train(prepare=lambda opt: theft.masks.attach(module, opt))
 
 
 @attack
@@ -31,7 +25,14 @@ class FineTune(_FineTune):
 
     name = "finetune"
     summary = "all weights, mask ignored, released head kept"
-    threat = ThreatModel(weights=True, labels=True, mask="free", head="kept")
+    threat = ThreatModel(
+        weights=True,
+        labels=True,
+        source=False,
+        mask="free",
+        head="kept",
+        knowledge="the architecture",
+    )
 
 
 @attack
@@ -40,7 +41,14 @@ class FineTuneNewHead(_FineTune):
 
     name = "finetune-new-head"
     summary = "all weights, mask ignored, fresh head"
-    threat = ThreatModel(weights=True, labels=True, mask="free", head="new")
+    threat = ThreatModel(
+        weights=True,
+        labels=True,
+        source=False,
+        mask="free",
+        head="new",
+        knowledge="the architecture",
+    )
 
 
 @attack
@@ -49,7 +57,14 @@ class Masked(_FineTune):
 
     name = "masked"
     summary = "all weights, pruned ones stay zero, released head kept"
-    threat = ThreatModel(weights=True, labels=True, mask="kept", head="kept")
+    threat = ThreatModel(
+        weights=True,
+        labels=True,
+        source=False,
+        mask="kept",
+        head="kept",
+        knowledge="the architecture and which weights are pruned",
+    )
 
 
 @attack
@@ -58,4 +73,11 @@ class MaskedNewHead(_FineTune):
 
     name = "masked-new-head"
     summary = "all weights, pruned ones stay zero, fresh head"
-    threat = ThreatModel(weights=True, labels=True, mask="kept", head="new")
+    threat = ThreatModel(
+        weights=True,
+        labels=True,
+        source=False,
+        mask="kept",
+        head="new",
+        knowledge="the architecture and which weights are pruned",
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ntprune.attacks.base import Attack, Theft, ThreatModel
+from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
+from ntprune.attacks.theft import Theft, ThreatModel
 
 
 @attack
@@ -12,7 +13,14 @@ class Null(Attack):
 
     name = "null"
     summary = "no training at all: the release as it is"
-    threat = ThreatModel(weights=True, labels=False, mask="kept", head="kept")
+    threat = ThreatModel(
+        weights=True,
+        labels=False,
+        source=False,
+        mask="kept",
+        head="kept",
+        knowledge="how the release is run",
+    )
 
     def run(self, theft: Theft) -> None:
         """Changes nothing."""

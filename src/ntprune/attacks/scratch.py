@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ntprune.attacks.base import Attack, Theft, ThreatModel
+from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
-from ntprune.engine import TrainLog, train
+from ntprune.attacks.theft import Theft, ThreatModel
+from ntprune.engine import TrainLog
 from ntprune.models import Model
 from ntprune.release import Release
 
@@ -15,18 +16,18 @@ class Scratch(Attack):
 
     name = "scratch"
     summary = "the same architecture from random weights: the yardstick"
-    threat = ThreatModel(weights=False, labels=True, mask="none", head="none")
+    threat = ThreatModel(
+        weights=False,
+        labels=True,
+        source=False,
+        mask="none",
+        head="none",
+        knowledge="the architecture",
+    )
 
     def run(self, theft: Theft) -> TrainLog:
         """Cross-entropy on the samples under a one-cycle schedule."""
-        return train(
-            theft.model,
-            theft.batches,
-            theft.steps,
-            lr=theft.lr,
-            weight_decay=theft.weight_decay,
-            optimiser=theft.optimiser,
-        )
+        return theft.train()
 
     def _start(self, release: Release, classes: tuple[str, ...], seed: int) -> Model:
         return Model.fresh(release.model.spec.model_copy(update={"classes": classes}), seed)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from ntprune.cli import audit, check, demo, doctor, names, pretrain, protect, report
+from ntprune.cli import attack, audit, check, demo, doctor, names, pretrain, protect, report
 from ntprune.errors import NtpruneError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("demo")(demo.demo)
 app.command("pretrain")(pretrain.pretrain)
 app.command("protect")(protect.protect)
 app.command("audit")(audit.audit)
+app.command("attack")(attack.attack)
 app.command("report")(report.report)
 app.command("check")(check.check)
 app.command("domains")(names.domains)

@@ -41,10 +41,21 @@ def methods(
 def attacks(
     seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
 ) -> None:
-    """List the attacks."""
+    """List the attacks and what a thief needs for each."""
+    from dataclasses import asdict
+
     from ntprune.attacks import attack_class, attack_names
 
-    _list(json, {name: attack_class(name).summary for name in attack_names()})
+    kinds = {name: attack_class(name) for name in attack_names()}
+    document = {name: {"summary": k.summary, **asdict(k.threat)} for name, k in kinds.items()}
+    lines = [_THREAT.format("attack", "labels", "source", "mask", "head", "what it does")]
+    for name, kind in kinds.items():
+        needs = ("yes" if need else "no" for need in (kind.threat.labels, kind.threat.source))
+        lines.append(_THREAT.format(name, *needs, kind.threat.mask, kind.threat.head, kind.summary))
+    emit(json, document, lines)
+
+
+_THREAT = "{:<18} {:<7} {:<7} {:<5} {:<5} {}"
 
 
 def _list(json: bool, names: dict[str, str]) -> None:

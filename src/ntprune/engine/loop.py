@@ -23,19 +23,30 @@ class TrainLog:
 
     Attributes:
         losses: training loss of every step (nats), float32, on the CPU.
+        phase: step at which the last phase began; losses of different phases don't compare.
     """
 
     losses: Tensor
+    phase: int = 0
 
     @property
     def first(self) -> float:
-        """Mean loss of the first tenth of the steps."""
-        return self.losses[: max(1, len(self.losses) // 10)].mean().item()
+        """Mean loss of the first tenth of the last phase's steps."""
+        return self.losses[self.phase :][: self._tenth].mean().item()
 
     @property
     def last(self) -> float:
-        """Mean loss of the last tenth of the steps."""
-        return self.losses[-max(1, len(self.losses) // 10) :].mean().item()
+        """Mean loss of the last tenth of the last phase's steps."""
+        return self.losses[-self._tenth :].mean().item()
+
+    def then(self, later: TrainLog) -> TrainLog:
+        """This run and the phase after it as one."""
+        losses = torch.cat((self.losses, later.losses))
+        return TrainLog(losses, len(self.losses) + later.phase)
+
+    @property
+    def _tenth(self) -> int:
+        return max(1, (len(self.losses) - self.phase) // 10)
 
 
 def make_optimiser(
@@ -61,19 +72,23 @@ def train(
     parameters: Iterable[nn.Parameter] | None = None,
     prepare: Callable[[torch.optim.Optimizer], object] | None = None,
     loss: LossFunction = F.cross_entropy,
+    objective: LossFunction | None = None,
+    mode: Callable[[], object] | None = None,
     every: int = 0,
     on_step: Callable[[int], None] | None = None,
 ) -> TrainLog:
     """Train `model` in place for `steps` steps and leave it in eval mode.
 
     Args:
-        model: changed in place; runs in train mode.
+        model: changed in place.
         batches: where images and labels come from.
         steps: optimiser steps, at least 1.
         lr: peak of a one-cycle schedule (30 % warm-up, cosine down).
         parameters: what is trained; everything if not given.
         prepare: called once with the optimiser, for instance to attach masks.
         loss: of logits (N×classes) and labels (N).
+        objective: of what the batches hold, in place of `loss` of the model's logits.
+        mode: puts the module into the mode it is trained in; train mode if not given.
         every, on_step: `on_step(step)` is called after each `every`-th step and after the last.
 
     Raises:
@@ -84,10 +99,11 @@ def train(
         prepare(opt)
     schedule = OneCycleLR(opt, max_lr=lr, total_steps=max(2, steps), cycle_momentum=False)
     losses: list[Tensor] = []
-    model.module.train()
+    enter = mode or model.module.train
+    enter()
     for step in range(1, steps + 1):
         images, labels = batches.next()
-        value = loss(model(images), labels)
+        value = objective(images, labels) if objective else loss(model(images), labels)
         opt.zero_grad(set_to_none=True)
         value.backward()
         opt.step()
@@ -95,7 +111,7 @@ def train(
         losses.append(value.detach())
         if on_step is not None and every and (step % every == 0 or step == steps):
             on_step(step)
-            model.module.train()
+            enter()
     model.module.eval()
     log = TrainLog(torch.stack(losses).float().cpu())
     if not torch.isfinite(log.losses[-1]):

@@ -2,7 +2,7 @@
 
 from ntprune.release.card import Card, SourceRecord
 from ntprune.release.check import check
-from ntprune.release.files import load, save
+from ntprune.release.files import load, save, save_weights
 from ntprune.release.release import Release
 
-__all__ = ["Card", "Release", "SourceRecord", "check", "load", "save"]
+__all__ = ["Card", "Release", "SourceRecord", "check", "load", "save", "save_weights"]

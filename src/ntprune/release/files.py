@@ -65,6 +65,22 @@ def save(release: Release, path: str | Path) -> Path:
     return path
 
 
+def save_weights(model: Model, path: str | Path) -> Path:
+    """Write `model` to the new or empty folder `path` as plain weights and its blueprint.
+
+    `model.safetensors` is the module's state dict, `model.json` its `ModelSpec`. It is no release:
+    nothing is claimed of it.
+
+    Raises:
+        OutputError: the folder is in use, not writable or full.
+    """
+    path = Path(path)
+    with write_folder(path) as draft:
+        write_file(draft / WEIGHTS, to_bytes(_plain(model.module.state_dict())))
+        write_file(draft / "model.json", model.spec.model_dump_json(indent=2).encode())
+    return path
+
+
 def _keep_base(base: Release, place: Path) -> None:
     if not (place / CARD).exists():
         save(base, place)

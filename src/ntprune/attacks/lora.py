@@ -1,0 +1,79 @@
+"""Low-rank updates of frozen weights, merged in the end."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ntprune.attacks.base import Attack
+from ntprune.attacks.registry import attack
+from ntprune.attacks.theft import Theft, ThreatModel
+from ntprune.engine import TrainLog
+
+
+class Adapter(nn.Module):
+    """A weight and an update of low rank: `weight + up @ down`, in the weight's shape.
+
+    The update is nothing to begin with.
+
+    Args:
+        weight: two dimensions or more; all but the first count as one.
+        rank: largest rank of the update.
+        draw: CPU generator of `down`, uniform within the reciprocal root of the fan-in.
+    """
+
+    def __init__(self, weight: Tensor, rank: int, draw: torch.Generator) -> None:
+        super().__init__()
+        rows, columns = weight.shape[0], weight[0].numel()
+        rank = min(rank, rows, columns)
+        down = (2 * torch.rand(rank, columns, generator=draw) - 1) / math.sqrt(columns)
+        self.weight = weight.detach().clone()
+        self.down = nn.Parameter(down.to(weight.device))
+        self.up = nn.Parameter(torch.zeros(rows, rank, device=weight.device))
+
+    def forward(self) -> Tensor:
+        """The weight as it is now."""
+        return self.weight + (self.up @ self.down).view(self.weight.shape)
+
+
+@attack
+class LoRA(Attack):
+    """Low-rank adaptation (Hu et al. 2022) of every convolution and linear layer of the encoder.
+
+    The head is trained whole, BatchNorm statistics follow the target, all else stays frozen. The
+    result is the plain module with the updates added to its weights.
+    """
+
+    name = "lora"
+    summary = "low-rank updates of the encoder's weights and the whole head"
+    threat = ThreatModel(
+        weights=True,
+        labels=True,
+        source=False,
+        mask="free",
+        head="any",
+        knowledge="the architecture",
+    )
+    RANK = 4
+
+    def run(self, theft: Theft) -> TrainLog:
+        """Train adapters and head, then merge."""
+        model = theft.model
+        frozen = model.prunable()
+        adapters = {n: Adapter(w, self.RANK, theft.draw) for n, w in frozen.items()}
+
+        def objective(images: Tensor, labels: Tensor) -> Tensor:
+            weights = {name: adapter() for name, adapter in adapters.items()}
+            pixels = model.preprocessing.normalise(images)
+            return F.cross_entropy(functional_call(model.module, weights, (pixels,)), labels)
+
+        trained = nn.ModuleList([*adapters.values(), model.head]).parameters()
+        log = theft.train(parameters=trained, objective=objective)
+        with torch.no_grad():
+            for name, weight in frozen.items():
+                weight.copy_(adapters[name]())
+        return log

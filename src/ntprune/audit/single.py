@@ -1,0 +1,118 @@
+"""One attack with one budget, beside the same training from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntprune.attacks import Attack, Stolen, attack_class, make_attack
+from ntprune.audit.protocol import QUICK
+from ntprune.audit.subsets import subset
+from ntprune.domains import Domain, domain
+from ntprune.engine import Resident, accuracy, resolve_device
+from ntprune.errors import AuditError, DataInvalidError, SettingsError
+from ntprune.models import Model
+from ntprune.release import Release, load
+
+
+@dataclass(frozen=True)
+class Single:
+    """What came of it.
+
+    Attributes:
+        model: the stolen model, in eval mode.
+        accuracy, scratch: on the target's test split, of the attack and of training from scratch.
+        steps: optimiser steps of either.
+    """
+
+    model: Model
+    accuracy: float
+    scratch: float
+    steps: int
+
+
+def single(
+    release: str | Path,
+    target: Domain,
+    attack: str,
+    budget: int,
+    *,
+    lr: float = 3e-3,
+    seed: int = 0,
+    device: str = "auto",
+    data_root: str | Path | None = None,
+) -> Single:
+    """Attack the release in the folder `release` once, at a stated learning rate.
+
+    It is a look at one attack, not an audit: nothing is searched. Steps, batch and optimiser are
+    those of protocol `quick`, and scratch gets the same samples. An attack that needs source images
+    gets all that the owner trained on.
+
+    Args:
+        release: folder of the released file.
+        target: the unauthorised domain; the thief draws from its `pool` split.
+        attack: name in the attack registry.
+        budget: how many target images the thief has.
+        lr: peak learning rate of both.
+        seed: of the thief.
+        device: `auto`, `cpu`, `cuda`, ...
+        data_root: where the source lies; `NTPRUNE_DATA` if not given.
+
+    Raises:
+        UnknownNameError: no such attack.
+        SettingsError: a budget the pool can't serve, or a learning rate that is not positive.
+        AuditError: the attack keeps the head and the target has other classes.
+        DataInvalidError: the data of the source is not what the card was measured on.
+        TrainingDivergedError: the loss was not finite at the end.
+    """
+    chosen, scratch = make_attack(attack), make_attack("scratch")
+    if not 1 <= budget <= len(target.pool):
+        raise SettingsError(
+            f"--budget {budget}: expected 1 to {len(target.pool)}, the images of the thief's pool "
+            f"of '{target.name}'"
+        )
+    if not 0 < lr < float("inf"):
+        raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
+    where = resolve_device(device)
+    released = load(release, where)
+    pre = released.model.preprocessing
+    index = subset(target.pool.labels, budget, seed)
+    samples = Resident.of(target.pool.take(index), pre, where)
+    test = Resident.of(target.test, pre, where)
+    owners = None
+    if attack_class(attack).threat.source:
+        owners = Resident.of(_source(released, data_root).owner_train, pre, where)
+    recipe = QUICK.recipe
+    steps = recipe.steps(budget)
+
+    def run(kind: Attack) -> Stolen:
+        return kind(
+            released,
+            samples,
+            target.classes,
+            source=owners,
+            lr=lr,
+            steps=steps,
+            batch=recipe.batch,
+            optimiser=recipe.optimiser,
+            weight_decay=recipe.weight_decay,
+            seed=seed,
+        )
+
+    # Refused before the first step rather than after scratch has been trained.
+    stolen = run(chosen).model
+    yardstick = run(scratch).model
+    return Single(stolen, accuracy(stolen, test), accuracy(yardstick, test), steps)
+
+
+def _source(released: Release, root: str | Path | None) -> Domain:
+    record = released.card.source
+    if not record.name:
+        raise AuditError("the release's card names no source: use an attack that needs none")
+    source = domain(record.name, root)
+    if source.content_hash != record.content_hash:
+        raise DataInvalidError(
+            f"the data of source '{source.name}' is not what the card was measured on: use the "
+            "same files"
+        )
+    return source
