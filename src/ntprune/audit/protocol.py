@@ -37,6 +37,11 @@ class Recipe(BaseModel):
         """Optimiser steps of the final run on `samples` images."""
         return max(self.min_steps, math.ceil(self.epochs * samples / self.batch))
 
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps of one point: the search over the grid and the final run."""
+        steps = self.steps(samples)
+        return steps + len(self.lrs) * max(1, round(steps * self.search_share))
+
 
 class Protocol(BaseModel):
     """The rules of design, section 5, with every number fixed.
