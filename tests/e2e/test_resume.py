@@ -60,7 +60,7 @@ def finished(out: Path) -> dict[str, tuple[int, str]]:
 def report(out: Path) -> str:
     """`report.json` byte by byte, up to what it took."""
     text = (out / "report.json").read_text()
-    assert set(json.loads(text)["cost"]) == {"jobs", "steps", "seconds"}
+    assert set(json.loads(text)["cost"]) == {"jobs", "reused", "steps", "seconds"}
     head, found, tail = text.partition('\n  "cost": {')
     assert found
     assert tail.count("}") == 2, "cost is the last block"

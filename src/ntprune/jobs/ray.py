@@ -95,17 +95,15 @@ class Ray(Engine):
         if ray.is_initialized():
             yield ray
             return
-        options = {"address": self.address} if self.address else {"num_cpus": self.workers}
+        here = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+        options: dict[str, Any] = {"address": self.address} if self.address else here
         try:
-            ray.init(
-                **({"address": "local", "include_dashboard": False} | options),
-                logging_level="error",
-                log_to_driver=False,
-            )
-        except (ConnectionError, ValueError) as error:
+            _knock(self.address)
+            ray.init(**options, logging_level="error", log_to_driver=False)
+        except (OSError, ValueError) as error:
             raise SettingsError(
-                f"no Ray cluster answers at {self.address}: start one with 'ray start --head', or "
-                "leave --address out"
+                f"no Ray cluster answers at '{self.address}' (host:port or auto was expected): "
+                "start one with 'ray start --head', or leave --address out"
             ) from error
         try:
             yield ray
@@ -120,6 +118,13 @@ class Ray(Engine):
             slots = min(slots, int(found.get("GPU", 0) / self.gpus_per_job))
         # A cluster that has nothing now may be growing: Ray keeps one job until there is a place.
         return max(1, slots)
+
+
+def _knock(address: str | None) -> None:
+    """Ray itself would try for minutes and then end the process."""
+    if address not in (None, "auto"):
+        host, _, port = str(address).rpartition(":")
+        socket.create_connection((host.rpartition("/")[2], int(port)), timeout=5).close()
 
 
 def _task(job: Job, context: Context) -> Outcome | NtpruneError:
