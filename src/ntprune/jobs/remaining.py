@@ -33,7 +33,7 @@ class Remaining:
 
 def span(seconds: float) -> str:
     """A time for people, rounded up: `40 s`, `3 min`, `2 h 5 min`."""
-    if seconds < 60:
+    if seconds <= 59:
         return f"{max(1, math.ceil(seconds))} s"
     minutes = math.ceil(seconds / 60)
     if minutes < 60:
