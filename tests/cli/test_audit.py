@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,14 +74,14 @@ def test_an_interrupt_says_how_far_it_was(place: Path, tmp_path: Path) -> None:
     )
     jobs = tmp_path / "out" / "jobs"
     end = time.monotonic() + 60
-    while len(list(jobs.glob("*.json"))) < 4 and time.monotonic() < end:
+    while not list(jobs.glob("*.json")) and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in said
     last = said.splitlines()[-1]
-    assert last.startswith("ntprune: stopped with attacks ")
+    assert re.match(r"ntprune: stopped with (controls [12]/2|attacks \d+/\d+) done, ", last)
     assert last.endswith("nothing half-written left; run it again, an audit goes on")
     while alive(process.pid) and time.monotonic() < end:
         time.sleep(0.05)

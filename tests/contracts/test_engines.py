@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,12 @@ from ntprune.jobs import Context, Engine, Failure, Job, Ledger, Store, engine_na
 from ntprune.methods import make_method
 from ntprune.release import Release
 
-TABLE = ["inline", "process"]
+HAS_RAY = importlib.util.find_spec("ray") is not None
+TABLE = [
+    "inline",
+    "process",
+    pytest.param("ray", marks=pytest.mark.skipif(not HAS_RAY, reason="ray is not installed")),
+]
 ACCURACY = "ntprune.audit.tasks:source_accuracy"
 
 
@@ -32,7 +40,25 @@ class Work:
 
 
 def test_the_table_has_every_engine() -> None:
-    assert engine_names() == sorted(TABLE), "give every engine a row"
+    rows = [row if isinstance(row, str) else row.values[0] for row in TABLE]
+    assert engine_names() == sorted(rows), "give every engine a row"
+
+
+@pytest.fixture(autouse=True)
+def one_ray(request: pytest.FixtureRequest) -> None:
+    """Ray is started once for all rows of this table."""
+    if "name" in request.fixturenames and request.getfixturevalue("name") == "ray":
+        request.getfixturevalue("running_ray")
+
+
+@pytest.fixture(scope="module")
+def running_ray() -> Iterator[None]:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="module")
