@@ -39,16 +39,14 @@ class Process(Engine):
                     elif isinstance(said, Died):
                         crew.remove(worker)
                         Worker.stop([worker])
-                        if job is None:
-                            # A worker without work that was ready just wasn't needed any more.
-                            stillborn += not worker.ready
-                            _refuse_hopeless(stillborn)
-                            continue
-                        tries[job.id] += 1
-                        if tries[job.id] == TRIES:
-                            yield job, DIED
-                        else:
-                            todo.appendleft(job)
+                        stillborn += not worker.ready
+                        _refuse_hopeless(stillborn)
+                        if job is not None:
+                            tries[job.id] += 1
+                            if tries[job.id] < TRIES:
+                                todo.appendleft(job)
+                            else:
+                                yield job, DIED
                     elif job is not None:
                         yield job, settle(said)
         finally:
