@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,54 @@ from benchmarks.timing import seconds
 from ntprune.audit.plan import Plan
 from ntprune.audit.protocol import QUICK
 from ntprune.domains import domain
-from ntprune.jobs import Context, Ledger, Store, make_engine
+from ntprune.jobs import Context, Job, Ledger, Store, make_engine
 from ntprune.methods import pretrain
 
 JOBS, ROUNDS = 16, 3
 
 
+@dataclass(frozen=True)
+class Work:
+    """Jobs, and where their data is."""
+
+    jobs: list[Job]
+    context: Context
+
+
+def prepared(place: Path, jobs: int) -> Work:
+    """As many attacks with 256 samples each; everything they need below the folder `place`."""
+    source, target = domain("syndigits"), domain("blended:optdigits")
+    release = pretrain("convnet", source, epochs=1, width=32, device="cpu")
+    release.save(place / "base")
+    store = Store(place / "store")
+    store.put(target)
+    plan = Plan(
+        protocol=QUICK.model_copy(update={"seeds": jobs}),
+        budgets=(256,),
+        target=target.content_hash,
+        source=source.content_hash,
+        classes=target.classes,
+        release=release,
+        base=release.card.weights_sha256,
+    )
+    attacks = plan.attack_jobs("finetune-new-head", plan.weights)
+    return Work(attacks, Context(store.folder, place / "made", {plan.weights: place / "base"}))
+
+
 def measure() -> dict[str, Any]:
     """Median jobs a minute of both, with the start of the workers counted against `process`."""
-    source, target = domain("syndigits"), domain("blended:optdigits")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        release = pretrain("convnet", source, epochs=1, width=32, device="cpu")
-        release.save(place / "base")
-        store = Store(place / "store")
-        store.put(target)
-        plan = Plan(
-            protocol=QUICK.model_copy(update={"seeds": JOBS}),
-            budgets=(256,),
-            target=target.content_hash,
-            source=source.content_hash,
-            classes=target.classes,
-            release=release,
-            base=release.card.weights_sha256,
-        )
-        jobs = plan.attack_jobs("finetune-new-head", plan.weights)
-        context = Context(store.folder, place / "made", {plan.weights: place / "base"})
+        work = prepared(place, JOBS)
 
         def run(engine: str, workers: int, number: int) -> float:
             ledger = Ledger(place / f"{engine}-{number}")
-            return seconds(lambda: make_engine(engine, workers)(jobs, context, ledger))
+            return seconds(lambda: make_engine(engine, workers)(work.jobs, work.context, ledger))
 
         pairs = [(run("process", 2, n), run("inline", 1, n)) for n in range(ROUNDS)]
-    minute = 60 * len(jobs)
+    minute = 60 * JOBS
     return {
-        "jobs": len(jobs),
+        "jobs": JOBS,
         "process_2_jobs_per_minute": round(minute / statistics.median(p for p, _ in pairs), 1),
         "inline_jobs_per_minute": round(minute / statistics.median(i for _, i in pairs), 1),
         "ratio": round(statistics.median(i / p for p, i in pairs), 3),

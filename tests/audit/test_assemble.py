@@ -11,7 +11,8 @@ from tests.release.toys import CLASSES, PROTOCOL, protected, toy
 from ntprune.audit.assemble import Findings, assemble
 from ntprune.audit.plan import Plan
 from ntprune.audit.points import Point
-from ntprune.audit.schema import Report
+from ntprune.audit.schema import Missing, Report
+from ntprune.errors import AuditError
 
 BUDGETS = (8, 32)
 SUBJECTS = {
@@ -80,7 +81,7 @@ def test_numbers() -> None:
     assert found.envelope.mean_gap == pytest.approx(0.0)
     source = {"name": "toy0", "before": 0.95, "after": 0.9, "drop_pp": 5.0}
     assert found.source.model_dump() == source
-    assert found.cost.model_dump() == {"jobs": 3, "steps": 15, "seconds": 1.4}
+    assert found.cost.model_dump() == {"jobs": 3, "reused": 0, "steps": 15, "seconds": 1.4}
     assert found.protocol == "tiny/1"
     assert found.release["weights_sha256"] == plan().weights
     assert found.release["schema"] == 1
@@ -123,9 +124,67 @@ def test_the_order_of_results_does_not_matter() -> None:
         assert again.model_dump() == expected.model_dump()
 
 
-def test_a_missing_point_is_not_papered_over() -> None:
+def without(given: Findings, *lost: tuple[str, str, int, int]) -> Findings:
+    """`given` as if the jobs of those points had failed."""
+
+    def key(point: Point | Missing) -> tuple[str, str | None, int | None, int | None]:
+        return point.subject, point.attack, point.n, point.seed
+
+    return replace(
+        given,
+        points=[p for p in given.points if key(p) not in lost],
+        missing=[
+            Missing(subject=s, attack=a, n=n, seed=i, reason="it broke") for s, a, n, i in lost
+        ],
+    )
+
+
+def test_the_thief_chooses_among_the_attacks_that_are_there() -> None:
+    found = report(without(findings(), ("release", "finetune", 8, 1)))
+    assert found.envelope.chosen == [{"finetune": 1, "masked": 1}, {"finetune": 2}]
+    # Seed 1 is missing at 8 samples, on either side of the comparison.
+    assert found.attacks["finetune"].curve == pytest.approx([0.42, 0.49])
+    assert found.attacks["finetune"].mean_gap == pytest.approx(0.0)
+    assert found.attacks["finetune"].spread[0] == 0
+    assert [m.model_dump() for m in found.missing] == [
+        {"subject": "release", "attack": "finetune", "n": 8, "seed": 1, "reason": "it broke"}
+    ]
+    (flag,) = (flag for flag in found.flags if flag.name == "points-missing")
+    assert "1 part of the audit could not be measured (release/finetune)" in flag.message
+
+
+def test_a_curve_without_any_seed_is_left_out() -> None:
+    found = report(without(findings(), *(("release", "finetune", 8, seed) for seed in (0, 1))))
+    assert set(found.attacks) == {"masked"}
+    assert found.envelope.chosen == [{"masked": 2}, {"finetune": 2}]
+
+
+def test_a_control_that_is_not_whole_is_left_out() -> None:
+    assert (
+        "random" not in report(without(findings(), ("random", "finetune-new-head", 8, 0))).controls
+    )
     given = findings()
-    with pytest.raises(KeyError):
-        report(
-            replace(given, points=[p for p in given.points if (p.subject, p.n) != ("random", 8)])
-        )
+    del given.singles["magnitude"]
+    assert "magnitude" not in report(given).controls
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        [("scratch", "scratch", 8, 0)],
+        [("release", attack, 32, 1) for attack in ("finetune", "masked")],
+        [("unprotected", "finetune", 8, 0)],
+    ],
+)
+def test_what_an_audit_cannot_do_without(lost: list[tuple[str, str, int, int]]) -> None:
+    where = f"{lost[0][0]}/{lost[0][1]} at {lost[0][2]} samples, seed {lost[0][3]} .it broke."
+    with pytest.raises(AuditError, match=rf"cannot be finished without {where}.*command again"):
+        report(without(findings(), *lost))
+
+
+def test_without_the_source_accuracy_there_is_no_report() -> None:
+    given = findings()
+    del given.singles["release"]
+    lost = [Missing(subject="release", reason="it broke")]
+    with pytest.raises(AuditError, match=r"without release/source \(it broke\)"):
+        report(replace(given, missing=lost))

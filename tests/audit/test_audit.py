@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from ntprune.errors import (
     SettingsError,
     UnknownNameError,
 )
-from ntprune.jobs import Context, Job, Store
+from ntprune.jobs import Context, Failure, Job, Outcome, Store
 from ntprune.jobs.inline import Inline
 from ntprune.release import load
 
 KEYS = [
     *("schema", "protocol", "release", "source", "target", "budgets", "scratch", "attacks"),
-    *("envelope", "controls", "flags", "versions", "cost"),
+    *("envelope", "controls", "flags", "missing", "versions", "cost"),
 ]
 
 
@@ -44,9 +44,7 @@ class Watched(Inline):
         super().__init__()
         self.ran: list[Job] = []
 
-    def execute(
-        self, jobs: Sequence[Job], context: Context
-    ) -> Iterator[tuple[Job, dict[str, Any]]]:
+    def execute(self, jobs: Sequence[Job], context: Context) -> Iterator[tuple[Job, Outcome]]:
         self.ran.extend(jobs)
         return super().execute(jobs, context)
 
@@ -86,7 +84,8 @@ def test_the_report(done: tuple[Path, Watched], pristine: Path) -> None:
     assert set(report.attacks) == {*PROTOCOL.attacks}
     assert set(report.controls) == {*PROTOCOL.controls}
     assert report.cost.jobs == len(engine.ran)
-    assert set(content["cost"]) == {"jobs", "steps", "seconds"}
+    assert set(content["cost"]) == {"jobs", "reused", "steps", "seconds"}
+    assert (content["cost"]["reused"], content["missing"]) == (0, [])
     with (out / "points.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * (1 + 4 + 2 + 1 + 1)
@@ -150,7 +149,10 @@ def test_save(done: tuple[Path, Watched], pristine: Path, tmp_path: Path) -> Non
     assert again.ran == []
     found.save(tmp_path / "saved")
     names = ("report.json", "points.csv", "history.json")
-    assert files(tmp_path / "saved") == {name: (done[0] / name).read_bytes() for name in names}
+    expected = {name: (done[0] / name).read_bytes() for name in names}
+    before, after = (f'"reused": {n},'.encode() for n in (0, found.report.cost.jobs))
+    expected["report.json"] = expected["report.json"].replace(before, after)
+    assert files(tmp_path / "saved") == expected
     with pytest.raises(OutputError, match="exists already"):
         found.save(tmp_path / "saved")
 
@@ -167,6 +169,47 @@ def test_an_interrupted_audit_runs_only_what_is_missing(
     run(pristine, tmp_path / "out", engine=(again := Watched()))
     assert sorted(job.id for job in again.ran) == lost
     assert document(tmp_path / "out") == document(done[0])
+
+
+class Unlucky(Watched):
+    """Loses one job by its own error, and tells the truth about the others."""
+
+    def __init__(self, lost: Callable[[Job], bool]) -> None:
+        super().__init__()
+        self.lost = lost
+
+    def execute(self, jobs: Sequence[Job], context: Context) -> Iterator[tuple[Job, Outcome]]:
+        yield from ((job, Failure("it broke")) for job in jobs if self.lost(job))
+        yield from super().execute([job for job in jobs if not self.lost(job)], context)
+
+
+def test_a_failed_job_is_named_and_tried_again(
+    done: tuple[Path, Watched], pristine: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done[0], tmp_path / "out")
+    released = load(pristine).card.weights_sha256
+
+    def lost(job: Job) -> bool:
+        point = {"attack": "masked", "release": released, "n": 32, "seed": 1}
+        return job.spec.get("method") == "random" or point.items() <= job.spec.items()
+
+    for job in filter(lost, done[1].ran):
+        (tmp_path / "out" / "jobs" / f"{job.id}.json").unlink()
+    written = []
+    for _ in range(2):
+        found = run(pristine, tmp_path / "out", engine=Unlucky(lost)).report
+        written.append(document(tmp_path / "out"))
+    assert written[0] == written[1]
+    assert [(m.subject, m.attack, m.n, m.seed) for m in found.missing] == [
+        ("random", None, None, None),
+        ("release", "masked", 32, 1),
+    ]
+    assert "random" not in found.controls
+    assert "points-missing" in {flag.name for flag in found.flags}
+    run(pristine, tmp_path / "out", engine=(healthy := Watched()))
+    assert len(healthy.ran) == 2
+    assert document(tmp_path / "out") == document(done[0])
+    assert not list((tmp_path / "out" / "jobs").glob("*.failed.json"))
 
 
 def test_a_draft_of_the_claim_does_not_block(
@@ -193,6 +236,8 @@ def test_scratch_is_shared(done: tuple[Path, Watched], tmp_path: Path) -> None:
     # The unprotected model is the same file, so it isn't attacked again either.
     assert engine.attacks()["finetune"] == 4
     assert document(tmp_path / "out")["scratch"] == document(done[0])["scratch"]
+    cost = json.loads((tmp_path / "out" / "report.json").read_text())["cost"]
+    assert cost["jobs"] - cost["reused"] == len(engine.ran)
 
 
 def test_another_target_shares_no_scratch(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ntprune.audit.curves import curve, envelope, scratch_curve
-from ntprune.audit.points import Point, grid, table
+from ntprune.audit.points import Point, covered, grid, table
 
 BUDGETS = [10, 100, 1000]
 SCRATCH = np.array([[0.3, 0.5], [0.6, 0.6], [0.9, 0.9]])
@@ -89,8 +89,9 @@ def test_the_interval_is_paired() -> None:
 def test_grid_and_table() -> None:
     points = [point("a", n, s, n / 1000 + s / 10) for n in BUDGETS for s in (1, 0)]
     assert grid(points, BUDGETS, (0, 1)).tolist() == [[0.01, 0.11], [0.1, 0.2], [1.0, 1.1]]
-    with pytest.raises(KeyError):
-        grid(points, [10, 99], (0, 1))
+    assert np.isnan(grid(points, [10, 99], (0, 1))).tolist() == [[False] * 2, [True] * 2]
+    assert covered(points, BUDGETS, (0, 1))
+    assert not covered(points, BUDGETS, (0, 1, 2))
     rows = table(points).splitlines()
     assert rows[0].startswith("subject,attack,n,seed,accuracy,validation,loss,lr,first_loss")
     assert [row.split(",")[2:4] for row in rows[1:]] == [

@@ -13,7 +13,7 @@ from tests.release.toys import PROTOCOL
 from ntprune.audit import Recipe
 from ntprune.audit.flags import CHECKS, Evidence, raise_flags
 from ntprune.audit.points import Point
-from ntprune.audit.schema import Control, Curve, Envelope, ScratchCurve
+from ntprune.audit.schema import Control, Curve, Envelope, Missing, ScratchCurve
 
 WIDE = PROTOCOL.model_copy(update={"recipe": Recipe(lrs=(1e-3, 3e-3, 1e-2))})
 
@@ -115,6 +115,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "chance-level",
         {"attacks": {"finetune": curve(0.25, 0.26, 0.2)}},
         {"attacks": {"finetune": curve(0.25, 0.28, 0.2)}},
+    ),
+    "missing": (
+        "points-missing",
+        {"missing": [Missing(subject="random", reason="it broke")]},
+        {"missing": []},
     ),
     "few samples": ("budget-below-classes", {"budgets": [2, 64, 512]}, {"budgets": [4, 64, 512]}),
 }

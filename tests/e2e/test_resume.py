@@ -60,7 +60,7 @@ def finished(out: Path) -> dict[str, tuple[int, str]]:
 def report(out: Path) -> str:
     """`report.json` byte by byte, up to what it took."""
     text = (out / "report.json").read_text()
-    assert set(json.loads(text)["cost"]) == {"jobs", "steps", "seconds"}
+    assert set(json.loads(text)["cost"]) == {"jobs", "reused", "steps", "seconds"}
     head, found, tail = text.partition('\n  "cost": {')
     assert found
     assert tail.count("}") == 2, "cost is the last block"
@@ -117,6 +117,10 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     assert KILLS - 1 <= len(before) < len(every)
     process = start(tmp_path, torn)
     try:
+        if Path("/proc/self/stat").exists():
+            wait_for(process, torn, len(before) + 1)
+            # A worker alone is replaced: nobody has to type anything.
+            os.kill(a_worker(process), signal.SIGKILL)
         _, said = process.communicate(timeout=80)
     finally:
         kill(process)
@@ -128,6 +132,18 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     assert report(torn) == report(whole)
     for name in ("points.csv", "history.json", "audit.json"):
         assert (torn / name).read_bytes() == (whole / name).read_bytes()
+
+
+def a_worker(process: subprocess.Popen[bytes]) -> int:
+    """One of its worker processes; waits until there is one."""
+    while process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in children:
+            with contextlib.suppress(OSError):
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        time.sleep(0.02)
+    raise AssertionError("the audit ended before its worker was killed")
 
 
 def wait_for(process: subprocess.Popen[bytes], out: Path, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.jobs import work as works
 from tests.jobs.work import work
 
 from ntprune.errors import AuditError, SettingsError, UnknownNameError
-from ntprune.jobs import Context, Ledger, engine_names, make_engine
+from ntprune.jobs import Context, Failure, Ledger, engine_names, make_engine, process
 from ntprune.jobs.engine import Engine
 
 ENGINES = ["inline", "process"]
@@ -28,12 +30,12 @@ def place(tmp_path: Path) -> tuple[Context, Ledger]:
 
 def runs(tmp_path: Path, value: int) -> list[int]:
     """Process ids of the runs of the job with `value`."""
-    marks = tmp_path / "marks" / f"{value}.runs"
-    return [int(line) for line in marks.read_text().split()] if marks.exists() else []
+    return works.runs(tmp_path / "marks", value)
 
 
 def test_every_engine_is_tested() -> None:
-    assert engine_names() == ENGINES
+    """`ray` in test_ray.py."""
+    assert engine_names() == [*ENGINES, "ray"]
 
 
 def test_unknown_engine_and_workers() -> None:
@@ -74,36 +76,57 @@ def test_a_user_s_mistake_keeps_its_type_and_message(tmp_path: Path, name: str) 
     assert ledger.get(work("err", 7)) is None
 
 
-def test_a_dead_worker_costs_only_its_own_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_job_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, name: str) -> None:
     context, ledger = place(tmp_path)
-    jobs = [work("add", 1), work("die", 2), work("add", 3)]
-
-    def listen(stage: str, done: int, total: int, note: str = "") -> None:
-        # The job that dies waits until two others are recorded.
-        if done == 2:
-            (context.produced / "finished").touch()
-
-    with pytest.raises(AuditError, match=r"a worker process died.*run the same command again"):
-        make_engine("process", 2)(jobs, context, ledger, progress=listen)
-    assert ledger.missing(jobs) == [work("die", 2)]
+    jobs = [work("break", 1), work("add", 2), work("diverge", 3), work("nan", 4)]
+    found = make_engine(name)(jobs, context, ledger)
+    reasons = [outcome.reason for outcome in found if isinstance(outcome, Failure)]
+    assert reasons[:2] == ["ZeroDivisionError: by nothing", "attack 3 diverged"]
+    assert reasons[2].startswith("ValueError: Out of range float")
+    assert found[1] == ledger.get(jobs[1])
+    assert ledger.missing(jobs) == [jobs[0], *jobs[2:]]
+    record = json.loads((ledger.folder / f"{jobs[0].id}.failed.json").read_text())
+    assert (record["spec"], record["reason"]) == (jobs[0].spec, reasons[0])
+    assert "Traceback" in record["details"]
     (context.produced / "healed").touch()
+    assert [outcome["value"] for outcome in make_engine(name)(jobs, context, ledger)] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert [len(runs(tmp_path, value)) for value in (1, 2, 3, 4)] == [2, 1, 2, 2]
+    assert not list(ledger.folder.glob("*.failed.json"))
+
+
+def test_a_dead_worker_costs_only_a_try_of_its_own_job(tmp_path: Path) -> None:
+    context, ledger = place(tmp_path)
+    jobs = [work("die", 1), work("die once", 2), *(work("add", value) for value in range(3, 9))]
     found = make_engine("process", 2)(jobs, context, ledger)
-    assert [result["value"] for result in found] == [1, 2, 3]
-    assert [len(runs(tmp_path, v)) for v in (1, 2, 3)] == [1, 2, 1]
+    assert found[0] == Failure("its worker died 3 times (out of memory, or killed)")
+    assert [outcome["value"] for outcome in found[1:]] == list(range(2, 9))
+    assert [len(runs(tmp_path, value)) for value in range(1, 9)] == [3, 2, 1, 1, 1, 1, 1, 1]
+    assert ledger.missing(jobs) == jobs[:1]
 
 
-def test_what_finished_in_the_moment_of_death_is_kept(tmp_path: Path) -> None:
-    """`wait` may return good and broken futures together; the good ones come first."""
-    from concurrent.futures import Future
+def test_workers_that_never_begin_end_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, ledger = place(tmp_path)
 
-    from ntprune.jobs.process import successes_first
+    class Stillborn:
+        """A worker whose process is gone at once."""
 
-    good: Future[Any] = Future()
-    good.set_result({})
-    broken: list[Future[Any]] = [Future() for _ in range(5)]
-    for future in broken:
-        future.set_exception(ValueError())
-    assert successes_first({*broken, good})[0] is good
+        def __init__(self, context: Context) -> None:
+            self.ready, self.job = False, None
+
+        stop = staticmethod(lambda workers: None)
+
+    monkeypatch.setattr(process, "Worker", Stillborn)
+    monkeypatch.setattr(process, "listen", lambda crew: [(one, process.Died()) for one in [*crew]])
+    with pytest.raises(AuditError, match=r"died 3 times before they could begin.*--workers"):
+        make_engine("process")([work("add", 1)], context, ledger)
 
 
 class Stopping(Engine):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ntprune.errors import SettingsError
+from ntprune.errors import SettingsError, TrainingDivergedError
 from ntprune.jobs import Context, Job
 
 
@@ -23,23 +23,30 @@ class Work(Job):
         context.produced.mkdir(parents=True, exist_ok=True)
         with (context.produced / f"{value}.runs").open("a") as marks:
             marks.write(f"{os.getpid()}\n")
-        if do == "die" and not (context.produced / "healed").exists():
-            self._wait_for(context.produced / "finished")
+        healed = (context.produced / "healed").exists()
+        if do == "die" and not healed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if do == "die once" and len(runs(context.produced, value)) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         if do == "sleep":
             time.sleep(60)
         if do == "err":
             raise SettingsError(f"setting {value} is wrong: change it")
+        if do == "diverge" and not healed:
+            raise TrainingDivergedError(f"attack {value} diverged")
+        if do == "break" and not healed:
+            raise ZeroDivisionError("by\nnothing")
+        if do == "nan" and not healed:
+            return {"value": float("nan")}
         import torch
 
         return {"value": value, "threads": torch.get_num_threads()}
 
-    @staticmethod
-    def _wait_for(file: Path) -> None:
-        for _ in range(200):
-            if file.exists():
-                return
-            time.sleep(0.05)
+
+def runs(folder: Path, value: int) -> list[int]:
+    """Process ids of the runs of the job with `value`."""
+    marks = folder / f"{value}.runs"
+    return [int(line) for line in marks.read_text().split()] if marks.exists() else []
 
 
 def work(do: str, value: int) -> Work:

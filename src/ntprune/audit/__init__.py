@@ -10,11 +10,22 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from ntprune.audit.forecast import Forecast, forecast
 from ntprune.audit.protocol import PROTOCOLS, Protocol, Recipe, protocol
 from ntprune.audit.run import Audit, audit
 from ntprune.audit.schema import Report
 
-__all__ = ["PROTOCOLS", "Audit", "Protocol", "Recipe", "Report", "audit", "protocol"]
+__all__ = [
+    "PROTOCOLS",
+    "Audit",
+    "Forecast",
+    "Protocol",
+    "Recipe",
+    "Report",
+    "audit",
+    "forecast",
+    "protocol",
+]
 
 
 class _Verb(ModuleType):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from ntprune.audit.curves import curve, envelope, scratch_curve
 from ntprune.audit.flags import Evidence, raise_flags
 from ntprune.audit.plan import Plan
-from ntprune.audit.points import Point, grid
-from ntprune.audit.schema import Control, Cost, Curve, Report, SourceChange
+from ntprune.audit.points import Point, covered, grid
+from ntprune.audit.schema import Control, Cost, Curve, Missing, Report, SourceChange
+from ntprune.errors import AuditError
 from ntprune.release.card import versions
 
 
@@ -23,27 +24,38 @@ class Findings:
         points: every attacked point.
         singles: source accuracy of each subject, and the untouched release on the target (`null`).
         costs: every result, for the cost block.
+        missing: what has no result.
+        reused: how many results were in the ledger.
     """
 
     points: list[Point]
     singles: dict[str, dict[str, Any]]
     costs: list[dict[str, Any]]
+    missing: list[Missing] = field(default_factory=list)
+    reused: int = 0
 
 
 def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: int) -> Report:
-    """The report of a finished audit; the same findings give the same report."""
+    """The report of a finished audit; the same findings give the same report.
+
+    Raises:
+        AuditError: what is missing leaves no yardstick or no envelope.
+    """
     budgets = list(plan.budgets)
     seeds = plan.protocol.thieves
+    _require_enough(plan, findings)
     scratch = grid(_of(findings.points, "scratch"), budgets, seeds)
 
     def curves(subject: str) -> dict[str, Curve]:
         points = _of(findings.points, subject)
         names = dict.fromkeys(p.attack for p in points)
+        grids = {
+            name: grid([p for p in points if p.attack == name], budgets, seeds) for name in names
+        }
         return {
-            name: curve(
-                budgets, grid([p for p in points if p.attack == name], budgets, seeds), scratch
-            )
-            for name in names
+            name: curve(budgets, attacked, scratch)
+            for name, attacked in grids.items()
+            if not np.isnan(attacked).all(1).any()
         }
 
     attacks = curves("release")
@@ -56,7 +68,8 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             envelope=envelope(budgets, _of(findings.points, name), scratch),
         )
         for name in plan.protocol.controls
-        if name != "null" and _of(findings.points, name)
+        if name in findings.singles and name != "null"
+        if covered(_of(findings.points, name), budgets, seeds)
     }
     if "null" in findings.singles:
         controls["null"] = _null(plan, findings, scratch)
@@ -72,6 +85,7 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             attacks=attacks,
             envelope=overall,
             controls=controls,
+            missing=findings.missing,
         )
     )
     return Report(
@@ -87,13 +101,41 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         envelope=overall,
         controls=controls,
         flags=flags,
+        missing=findings.missing,
         versions=versions(),
         cost=Cost(
             jobs=len(findings.costs),
+            reused=findings.reused,
             steps=sum(result["steps"] for result in findings.costs),
             seconds=round(sum(result["seconds"] for result in findings.costs), 1),
         ),
     )
+
+
+def _require_enough(plan: Plan, findings: Findings) -> None:
+    """Every scratch point, and a choice for the thief everywhere, with and without protection."""
+    asked = {"scratch": True} | {
+        name: bool(plan.attacks_on(name)) for name in ("release", "unprotected")
+    }
+    short = [
+        name
+        for name, wanted in asked.items()
+        if wanted and not covered(_of(findings.points, name), plan.budgets, plan.protocol.thieves)
+    ]
+    short += [name for name in ("release", "unprotected") if name not in findings.singles]
+    if short:
+        reasons = [
+            f"{m.subject}/{m.attack or 'source'}"
+            + (f" at {m.n} samples, seed {m.seed}" if m.attack else "")
+            + f" ({m.reason})"
+            for m in findings.missing
+            if m.subject in short
+        ]
+        more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+        raise AuditError(
+            f"the audit cannot be finished without {'; '.join(reasons[:3])}{more}: what was "
+            "measured is kept; run the same command again, which tries only what is missing"
+        )
 
 
 def _null(plan: Plan, findings: Findings, scratch: np.ndarray[Any, Any]) -> Control:

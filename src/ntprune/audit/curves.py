@@ -21,8 +21,13 @@ def scratch_curve(scratch: Grid) -> ScratchCurve:
 
 
 def curve(budgets: Sequence[int], attacked: Grid, scratch: Grid) -> Curve:
-    """One attack against scratch; both budgets × seeds."""
-    mean, base = attacked.mean(1), scratch.mean(1)
+    """One attack against scratch; both budgets × seeds.
+
+    Where a seed of the attack is missing (NaN), neither side's seed counts at that budget: thieves
+    of one seed hold the same samples. At least one seed must be there at every budget.
+    """
+    base = _mean(np.where(np.isnan(attacked), np.nan, scratch))
+    mean = _mean(attacked)
     return Curve(
         curve=mean.tolist(),
         spread=_spread(attacked),
@@ -38,7 +43,7 @@ def envelope(budgets: Sequence[int], points: list[Point], scratch: Grid) -> Enve
 
     Args:
         budgets: the grid.
-        points: of all attacks on one subject.
+        points: of all attacks on one subject, at least one at every budget and seed.
         scratch: budgets × seeds.
     """
     seeds = sorted({p.seed for p in points})
@@ -64,5 +69,14 @@ def envelope(budgets: Sequence[int], points: list[Point], scratch: Grid) -> Enve
     )
 
 
+def _mean(values: Grid) -> Grid:
+    return np.array([there.mean() for there in map(_there, values)])
+
+
 def _spread(values: Grid) -> list[float]:
-    return [float(v) for v in values.std(1, ddof=1 if values.shape[1] > 1 else 0)]
+    rows = map(_there, values)
+    return [float(there.std(ddof=1 if len(there) > 1 else 0)) for there in rows]
+
+
+def _there(row: Grid) -> Grid:
+    return row[~np.isnan(row)]

@@ -6,13 +6,13 @@ Each flag has an entry in docs/flags.md: when it is raised, what it means, what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ntprune.audit.points import Point
 from ntprune.audit.protocol import Protocol
-from ntprune.audit.schema import Control, Curve, Envelope, Flag, ScratchCurve
+from ntprune.audit.schema import Control, Curve, Envelope, Flag, Missing, ScratchCurve
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Evidence:
     attacks: dict[str, Curve]
     envelope: Envelope
     controls: dict[str, Control]
+    missing: list[Missing] = field(default_factory=list)
 
 
 Check = Callable[[Evidence], Iterator[Flag]]
@@ -158,6 +159,21 @@ def _budget_below_classes(e: Evidence) -> Iterator[Flag]:
         )
 
 
+def _points_missing(e: Evidence) -> Iterator[Flag]:
+    if e.missing:
+        where = dict.fromkeys(
+            f"{m.subject}/{m.attack}" if m.attack else f"all of {m.subject}" for m in e.missing
+        )
+        yield Flag(
+            name="points-missing",
+            message=(
+                f"{len(e.missing)} {'part' if len(e.missing) == 1 else 'parts'} of the audit could "
+                f"not be measured ({', '.join(where)}): figures are of what is there, and the same "
+                "command tries again"
+            ),
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     _void,
     _rate_on_edge,
@@ -167,4 +183,5 @@ CHECKS: tuple[Check, ...] = (
     _scratch_not_monotone,
     _chance_level,
     _budget_below_classes,
+    _points_missing,
 )

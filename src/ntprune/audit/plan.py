@@ -58,7 +58,8 @@ class Plan:
     def control_jobs(self) -> dict[str, Job]:
         """Training jobs of the controls at the release's sparsity and with its steps."""
         card = self.release.card
-        settings = {"sparsity": card.sparsity, "steps": max(1, card.steps)}
+        steps = max(1, card.steps)
+        settings = {"sparsity": card.sparsity, "steps": steps}
         return {
             name: Job(
                 _CONTROL,
@@ -69,6 +70,7 @@ class Plan:
                     "source": self.source,
                     "seed": card.seed,
                 },
+                steps=steps,
             )
             for name in self.protocol.controls
             if name in ("magnitude", "random")
@@ -81,6 +83,32 @@ class Plan:
     def null_job(self) -> Job:
         """The release on the target without any training."""
         return Job(_NULL, {"release": self.weights, "target": self.target})
+
+    def attacks_on(self, subject: str) -> list[str]:
+        """Attacks on the release or on a control that can be made."""
+        if subject == "release":
+            return self.applicable(self.protocol.attacks)
+        return self.applicable(self.protocol.controls.get(subject, ()))
+
+    def point_jobs(self, weights: dict[str, str]) -> dict[tuple[str, str], list[Job]]:
+        """All points, by subject and attack.
+
+        Args:
+            weights: SHA-256 of the weights of the release and of each control.
+        """
+        attacked = {
+            (subject, attack): self.attack_jobs(attack, file)
+            for subject, file in weights.items()
+            for attack in self.attacks_on(subject)
+        }
+        return {("scratch", "scratch"): self.scratch_jobs()} | attacked
+
+    def single_jobs(self, weights: dict[str, str]) -> dict[str, Job]:
+        """Source accuracies by subject, and the untouched release on the target (`null`)."""
+        jobs = {subject: self.source_job(file) for subject, file in weights.items()}
+        if "null" in self.protocol.controls and self.applicable(["null"]):
+            jobs["null"] = self.null_job()
+        return jobs
 
     def scratch_jobs(self) -> list[Job]:
         """The yardstick. It names no release, so every audit of the architecture shares it."""
@@ -96,6 +124,7 @@ class Plan:
         return [a for a in attacks if attack_class(a).applies(self.release, self.classes)]
 
     def _points(self, attack: str, weights: str | None, model: ModelSpec | None) -> list[Job]:
+        recipe = self.protocol.recipe
         return [
             Job(
                 _ATTACK,
@@ -106,8 +135,9 @@ class Plan:
                     "target": self.target,
                     "n": n,
                     "seed": seed,
-                    "recipe": self.protocol.recipe.model_dump(mode="json"),
+                    "recipe": recipe.model_dump(mode="json"),
                 },
+                steps=recipe.total_steps(n),
             )
             # Large budgets first: the longest jobs must not be the last to start.
             for n in sorted(self.budgets, reverse=True)

@@ -6,12 +6,12 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ntprune.jobs import Job
+from ntprune.audit.schema import Missing
+from ntprune.jobs import Failure, Job, Outcome
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,23 @@ class Point:
     last_loss: float | None
 
 
-def collect(subject: str, jobs: Iterable[Job], results: Iterable[dict[str, Any]]) -> list[Point]:
-    """The points of `subject` from jobs and their results."""
+def collect(
+    subject: str, jobs: Iterable[Job], outcomes: Iterable[Outcome]
+) -> tuple[list[Point], list[Missing]]:
+    """The points of `subject` from jobs and their outcomes, and those that there are not."""
     wanted = ("accuracy", "validation", "loss", "lr", "first_loss", "last_loss")
-    return [
-        Point(
-            subject,
-            job.spec["attack"],
-            job.spec["n"],
-            job.spec["seed"],
-            **{name: result[name] for name in wanted},
-        )
-        for job, result in zip(jobs, results, strict=True)
-    ]
+    points: list[Point] = []
+    missing: list[Missing] = []
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        attack, n, seed = (job.spec[key] for key in ("attack", "n", "seed"))
+        if isinstance(outcome, Failure):
+            missing.append(
+                Missing(subject=subject, attack=attack, n=n, seed=seed, reason=outcome.reason)
+            )
+        else:
+            values = {name: outcome[name] for name in wanted}
+            points.append(Point(subject, attack, n, seed, **values))
+    return points, missing
 
 
 def table(points: list[Point]) -> str:
@@ -66,7 +70,14 @@ def table(points: list[Point]) -> str:
 
 
 def grid(points: list[Point], budgets: Iterable[int], seeds: Iterable[int]) -> NDArray[np.float64]:
-    """Accuracies (budgets × seeds) of the points of one subject and one attack."""
+    """Accuracies (budgets × seeds) of one subject and one attack; NaN where a point is missing."""
     seeds = list(seeds)
     found = {(p.n, p.seed): p.accuracy for p in points}
-    return np.array([[found[n, s] for s in seeds] for n in budgets])
+    return np.array([[found.get((n, s), np.nan) for s in seeds] for n in budgets])
+
+
+def covered(points: list[Point], budgets: Iterable[int], seeds: Iterable[int]) -> bool:
+    """Whether there is at least one point at every budget and seed."""
+    found = {(p.n, p.seed) for p in points}
+    seeds = list(seeds)
+    return all((n, s) in found for n in budgets for s in seeds)

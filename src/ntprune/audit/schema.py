@@ -81,10 +81,34 @@ class Flag(_Frozen):
     message: str
 
 
+class Missing(_Frozen):
+    """What could not be measured. A rerun tries it again.
+
+    Attributes:
+        subject: `release`, or the name of a control.
+        attack, n, seed: the point; all three null where the whole subject is missing.
+        reason: why its job gave no result, in one line.
+    """
+
+    subject: str
+    attack: str | None = None
+    n: int | None = None
+    seed: int | None = None
+    reason: str
+
+
 class Cost(_Frozen):
-    """What the audit took: jobs run, optimiser steps, and seconds summed over jobs."""
+    """What the audit took; the only block in which two runs of one audit may differ.
+
+    Attributes:
+        jobs: that it consists of.
+        reused: those of them whose result was in the ledger; the others were run.
+        steps: optimiser steps of all jobs.
+        seconds: summed over all jobs, whenever they were run.
+    """
 
     jobs: int
+    reused: int = 0
     steps: int
     seconds: float
 
@@ -103,6 +127,7 @@ class Report(_Frozen):
     envelope: Envelope
     controls: dict[str, Control]
     flags: list[Flag]
+    missing: list[Missing] = Field(default_factory=list)
     versions: dict[str, str]
     cost: Cost
 

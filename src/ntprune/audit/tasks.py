@@ -112,8 +112,12 @@ def _keep(release: Release, context: Context) -> str:
         draft = release.save(Path(folder) / "release")
         weights = sha256(draft / WEIGHTS)
         place = context.produced / weights
-        if not place.exists():
+        try:
             draft.rename(place)
+        except OSError:
+            # A killed run, or another one of this very job, was faster.
+            if not place.is_dir():
+                raise
     return weights
 
 

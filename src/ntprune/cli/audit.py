@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,15 @@ def audit(
     ] = None,
     engine: Engine = "process",
     workers: Workers = 0,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, host:port or auto (else one here).")
+    ] = None,
+    gpus_per_job: Annotated[
+        float, typer.Option(help="Share of a GPU that each job books with ray.")
+    ] = 0.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take, and write nothing.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(help="First of the thieves' seeds; other than 0 leaves the protocol.")
     ] = 0,
@@ -37,23 +46,35 @@ def audit(
 ) -> None:
     """Attack a release as a thief would and write report.json and points.csv."""
     from ntprune.audit import audit as run
+    from ntprune.audit import forecast
     from ntprune.domains import domain
+    from ntprune.jobs import make_engine, span
 
+    count = workers_or_cores(workers)
+    runner = make_engine(engine, count, address=address, gpus_per_job=gpus_per_job)
+    given: dict[str, Any] = {
+        "protocol": protocol,
+        "base": base,
+        "budgets": _counts(budgets),
+        "out": out,
+        "ledger": ledger,
+        "first_seed": seed,
+        "device": device,
+        "data_root": data_root,
+    }
+    if dry_run:
+        found = forecast(release, domain(target, data_root), engine=engine, workers=count, **given)
+        lines = [
+            f"{found.jobs} jobs, {found.new} of them new ({found.jobs - found.new} in the ledger)",
+            f"{found.steps:,} optimiser steps to take",
+            f"estimate: {span(found.seconds)} with engine {engine}, {found.workers} at a time, on "
+            f"{found.device} (from a few steps timed on this machine)",
+        ]
+        emit(json, found.document(), lines)
+        return
     with progress_bar() as progress:
         finished = run(
-            release,
-            domain(target, data_root),
-            protocol=protocol,
-            base=base,
-            budgets=_counts(budgets),
-            out=out,
-            ledger=ledger,
-            engine=engine,
-            workers=workers_or_cores(workers),
-            first_seed=seed,
-            device=device,
-            data_root=data_root,
-            progress=progress,
+            release, domain(target, data_root), engine=runner, progress=progress, **given
         )
     report = finished.report
     low, high = report.envelope.ci95

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,21 +32,46 @@ def workers_or_cores(workers: int) -> int:
     return os.cpu_count() or 1
 
 
+class StoppedError(Exception):
+    """Ctrl-C; the message says how far the work was."""
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar on a terminal, plain lines elsewhere; both on stderr."""
+    """A bar on a terminal, plain lines elsewhere; both on stderr.
+
+    Raises:
+        StoppedError: in place of `KeyboardInterrupt`.
+    """
+    last = _Last()
+    try:
+        with _display() as show:
+            yield last.then(show)
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError(last.words) from interrupt
+
+
+@contextmanager
+def _display() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Remaining(TimeRemainingColumn):
+        """Silent where the note says it better: a count doesn't know that jobs differ."""
+
+        def render(self, task: Task) -> Text:
+            return Text() if task.fields["note"].endswith(" left") else super().render(task)
 
     bars = Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        Remaining(),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
     )
@@ -58,6 +84,22 @@ def progress_bar() -> Iterator[Progress]:
 
     with bars:
         yield show
+
+
+@dataclass
+class _Last:
+    """What was last heard."""
+
+    words: str = "at the beginning"
+
+    def then(self, show: Progress) -> Progress:
+        """Remember, and hand on to `show`."""
+
+        def listen(stage: str, done: int, total: int, note: str = "") -> None:
+            self.words = f"with {stage} {done}/{total} done"
+            show(stage, done, total, note)
+
+        return listen
 
 
 class _Lines:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from ntprune.cli import attack, audit, check, demo, doctor, names, pretrain, protect, report
+from ntprune.cli.console import StoppedError
 from ntprune.errors import NtpruneError
 
 app = typer.Typer(
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(args=arguments, standalone_mode=False)
     except NtpruneError as error:
         _fail(str(error), 2)
+    except StoppedError as stop:
+        _stopped(f" {stop}")
     except KeyboardInterrupt:
         _stopped()
     except Exception as error:
@@ -52,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _stopped() -> None:
-    _fail("stopped, nothing half-written left; run it again, an audit goes on", 130)
+def _stopped(where: str = "") -> None:
+    _fail(f"stopped{where}, nothing half-written left; run it again, an audit goes on", 130)
 
 
 def _fail(message: str, code: int) -> None:

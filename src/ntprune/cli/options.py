@@ -19,7 +19,7 @@ DataRoot = Annotated[
 Targets = Annotated[
     list[str], typer.Option("--target", help="Domain the model must not be reused for; repeatable.")
 ]
-Engine = Annotated[str, typer.Option(help="inline or process.")]
+Engine = Annotated[str, typer.Option(help="inline, process or ray.")]
 Workers = Annotated[
     int, typer.Option(help="Jobs at a time; 0 for one a core.", min=0, show_default=False)
 ]

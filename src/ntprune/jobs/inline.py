@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from ntprune.engine import threads
+from ntprune.jobs.attempt import Outcome, attempt, settle
 from ntprune.jobs.context import Context
 from ntprune.jobs.engine import Engine
 from ntprune.jobs.job import Job
@@ -16,11 +16,9 @@ class Inline(Engine):
 
     name = "inline"
 
-    def execute(
-        self, jobs: Sequence[Job], context: Context
-    ) -> Iterator[tuple[Job, dict[str, Any]]]:
+    def execute(self, jobs: Sequence[Job], context: Context) -> Iterator[tuple[Job, Outcome]]:
         """In the order given."""
         for job in jobs:
             with threads(1):
-                result = job.run(context)
-            yield job, result
+                said = attempt(job, context)
+            yield job, settle(said)

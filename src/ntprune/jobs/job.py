@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,10 +20,12 @@ class Job:
         function: `module:name` of a top-level function `(spec, context) -> result` inside ntprune.
         spec: JSON values only. It names data by content hash, never by place, so that the same work
             has the same id everywhere.
+        steps: optimiser steps it will take, for estimates of time; no part of its identity.
     """
 
     function: str
     spec: dict[str, Any]
+    steps: int = field(default=0, compare=False)
 
     @cached_property
     def id(self) -> str:

@@ -2,69 +2,72 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 
 from ntprune.errors import AuditError
+from ntprune.jobs.attempt import DIED, TRIES, Outcome, settle
 from ntprune.jobs.context import Context
 from ntprune.jobs.engine import Engine
 from ntprune.jobs.job import Job
+from ntprune.jobs.worker import Died, Ready, Worker, listen
 
 
 class Process(Engine):
-    """A pool of `workers` processes started by spawn, so that CUDA and threads are safe."""
+    """Up to `workers` processes. One that dies is replaced, and its job is tried again."""
 
     name = "process"
 
-    def execute(
-        self, jobs: Sequence[Job], context: Context
-    ) -> Iterator[tuple[Job, dict[str, Any]]]:
-        """As they finish."""
-        if not jobs:
-            return
-        pool = ProcessPoolExecutor(
-            min(self.workers, len(jobs)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-        )
+    def execute(self, jobs: Sequence[Job], context: Context) -> Iterator[tuple[Job, Outcome]]:
+        """As they finish.
+
+        Raises:
+            NtpruneError: a user's mistake that a job ran into.
+            AuditError: workers die before they are ready.
+        """
+        todo = deque(jobs)
+        tries: Counter[str] = Counter()
+        stillborn = 0
+        crew: set[Worker] = set()
         try:
-            pending: dict[Future[dict[str, Any]], Job] = {
-                pool.submit(job.run, context): job for job in jobs
-            }
-            while pending:
-                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in successes_first(finished):
-                    yield pending.pop(future), future.result()
-        except BrokenProcessPool as error:
-            raise AuditError(
-                "a worker process died (out of memory, or killed): what was finished is kept; run "
-                "the same command again to go on, with fewer --workers if memory was short"
-            ) from error
+            while todo or any(worker.job for worker in crew):
+                self._staff(crew, todo, context)
+                for worker, said in listen(crew):
+                    job, worker.job = worker.job, None
+                    if isinstance(said, Ready):
+                        worker.ready, stillborn = True, 0
+                    elif isinstance(said, Died):
+                        crew.remove(worker)
+                        Worker.stop([worker])
+                        stillborn += not worker.ready
+                        _refuse_hopeless(stillborn)
+                        if job is not None:
+                            tries[job.id] += 1
+                            if tries[job.id] < TRIES:
+                                todo.appendleft(job)
+                            else:
+                                yield job, DIED
+                    elif job is not None:
+                        yield job, settle(said)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            Worker.stop(crew)
+
+    def _staff(self, crew: set[Worker], todo: deque[Job], context: Context) -> None:
+        """Give work to who is free, and start as many workers as there is work for."""
+        for worker in crew:
+            if todo and worker.ready and worker.job is None:
+                job = todo.popleft()
+                if not worker.give(job):
+                    todo.appendleft(job)
+        starting = sum(not worker.ready for worker in crew)
+        for _ in range(min(self.workers - len(crew), len(todo) - starting)):
+            crew.add(Worker(context))
 
 
-def successes_first(finished: Iterable[Future[Any]]) -> list[Future[Any]]:
-    """Finished futures in the order in which nothing that was done is lost to an error."""
-    return sorted(finished, key=lambda future: future.exception() is not None)
-
-
-def _start_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # A driver that is killed outright can't stop its workers; they notice and leave.
-        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    wait_for([sentinel])
-    os._exit(1)
+def _refuse_hopeless(stillborn: int) -> None:
+    if stillborn == TRIES:
+        raise AuditError(
+            f"worker processes died {TRIES} times before they could begin: give fewer --workers if "
+            "memory is short; in a script of your own, call the audit below 'if __name__ == "
+            '"__main__":\''
+        )

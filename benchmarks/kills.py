@@ -1,0 +1,137 @@
+"""Kill an audit at random moments, resume it, and compare bytes.
+
+`python -m benchmarks.kills --times 50 --out results/kills.json` goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ntprune.domains import domain
+from ntprune.experiments.machine import machine
+from ntprune.methods import pretrain, protect
+from ntprune.release.atomic import write_file
+
+SOURCE, TARGET = "optdigits", "blended:optdigits"
+OPTIONS = "--protocol quick/1 --budgets 8,16 --engine process --workers 2 --device cpu"
+SEED = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--out", type=Path, default=Path("results/kills.json"))
+    arguments = parser.parse_args()
+    command = f"python -m benchmarks.kills --times {arguments.times} --out {arguments.out}"
+    trials = json.loads(arguments.out.read_bytes())["trials"] if arguments.out.exists() else []
+    with tempfile.TemporaryDirectory(prefix="ntprune-kills-") as name:
+        folder = Path(name)
+        release(folder)
+        start = time.monotonic()
+        finish(folder, folder / "whole")
+        length, expected = time.monotonic() - start, content(folder / "whole")
+        for number in range(len(trials), arguments.times):
+            trials.append(trial(folder, number, length, expected))
+            document = {
+                "command": command,
+                "audit": f"{SOURCE} to {TARGET}, convnet of width 4 at 8×8, {OPTIONS}",
+                "seed": SEED,
+                "uninterrupted_seconds": round(length, 1),
+                "kills": sum(len(one["kills"]) for one in trials),
+                "identical": sum(one["identical"] for one in trials),
+                "trials": trials,
+                "machine": machine(),
+            }
+            write_file(arguments.out, json.dumps(document, indent=1).encode() + b"\n")
+            print(number, trials[-1], flush=True)
+    sys.exit(0 if all(one["identical"] for one in trials) else 1)
+
+
+def release(folder: Path) -> None:
+    """Something to audit; what it is worth doesn't matter here."""
+    source, target = domain(SOURCE), domain(TARGET)
+    model = pretrain("convnet", source, width=4, epochs=1, size=8, seed=SEED, device="cpu")
+    settings = {"sparsity": 0.5, "steps": 5, "batch": 32}
+    protect(model, source, target, method="random", device="cpu", **settings).save(
+        folder / "release"
+    )
+
+
+def trial(folder: Path, number: int, length: float, expected: dict[str, bytes]) -> dict[str, Any]:
+    """One kill of the driver or of a worker somewhere in the audit, then on to the end."""
+    draw = random.Random(f"{SEED}/{number}")
+    out, whom = folder / f"torn-{number}", draw.choice(["driver", "worker"])
+    moment = draw.uniform(0, length)
+    process = start_audit(folder, out)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(moment)
+    victim = victim_of(process.pid, whom, draw)
+    jobs = len(list((out / "jobs").glob("*.json")))
+    if victim:
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    code = process.wait()
+    if code:
+        finish(folder, out)
+    return {
+        "kills": [{"whom": whom, "seconds": round(moment, 2), "jobs_done": jobs}] if victim else [],
+        "exit_code": code,
+        "identical": content(out) == expected,
+    }
+
+
+def start_audit(folder: Path, out: Path) -> subprocess.Popen[bytes]:
+    """The command a user would type."""
+    places = ["audit", str(folder / "release"), "--target", TARGET, "--out", str(out)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "ntprune.cli.main", *places, *OPTIONS.split()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def finish(folder: Path, out: Path) -> None:
+    """The same command once more, to the end."""
+    code = start_audit(folder, out).wait()
+    if code:
+        raise RuntimeError(f"the audit ended with exit code {code}")
+
+
+def victim_of(driver: int, whom: str, draw: random.Random) -> int | None:
+    """Whom to kill; none if the audit is over already, the driver if it has no worker."""
+    if not Path(f"/proc/{driver}/task/{driver}/children").exists():
+        return None
+    children = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+    workers = [int(pid) for pid in children if b"spawn_main" in _command(pid)]
+    return draw.choice(workers) if whom == "worker" and workers else driver
+
+
+def _command(pid: str) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """What must not differ: everything but the cost block."""
+    report = json.loads((out / "report.json").read_bytes())
+    del report["cost"]
+    names = ("points.csv", "history.json", "audit.json")
+    return {name: (out / name).read_bytes() for name in names} | {
+        "report.json": json.dumps(report).encode()
+    }
+
+
+if __name__ == "__main__":
+    main()

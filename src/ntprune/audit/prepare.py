@@ -1,0 +1,164 @@
+"""What an audit is of: what can be refused is refused here, before anything is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntprune.audit.plan import Plan
+from ntprune.audit.protocol import Protocol
+from ntprune.audit.protocol import protocol as find_protocol
+from ntprune.domains import Domain, domain
+from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
+from ntprune.release import Release, load
+from ntprune.release.atomic import write_file
+from ntprune.release.files import owner_folder
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan and where its things are.
+
+    Attributes:
+        plan: what will be attacked, and how.
+        source, target: the authorised and the unauthorised domain.
+        places: SHA-256 of the weights of the release and of the unprotected model to folder.
+    """
+
+    plan: Plan
+    source: Domain
+    target: Domain
+    places: dict[str, Path]
+
+
+def prepare(
+    release: str | Path,
+    target: Domain,
+    *,
+    protocol: str | Protocol,
+    source: Domain | None = None,
+    base: str | Path | None = None,
+    budgets: Sequence[int] | None = None,
+    first_seed: int = 0,
+    data_root: str | Path | None = None,
+) -> Prepared:
+    """Check and plan an audit; the arguments are those of `audit`."""
+    # Engines may run jobs in processes with another working folder.
+    folder = Path(release).resolve()
+    released = load(folder)
+    unprotected, base_place = _base(folder, released, base)
+    source = _source(released, source, data_root)
+    if target.content_hash == source.content_hash:
+        raise DataInvalidError(
+            f"target '{target.name}' is the source of this release: name another target"
+        )
+    rules = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    rules, grid = _budgets(rules, budgets, target)
+    if first_seed:
+        name = f"{rules.name} with seeds from {first_seed}"
+        rules = rules.model_copy(update={"name": name, "first_seed": first_seed})
+    plan = Plan(
+        protocol=rules,
+        budgets=tuple(grid),
+        target=target.content_hash,
+        source=source.content_hash,
+        classes=target.classes,
+        release=released,
+        base=unprotected.card.weights_sha256,
+    )
+    if not plan.applicable(rules.attacks):
+        raise SettingsError(
+            f"no attack of protocol {rules.name} can be made on '{target.name}', whose classes are "
+            "not the release's: use a protocol with attacks that put on a new head"
+        )
+    return Prepared(plan, source, target, {plan.weights: folder, plan.base: base_place})
+
+
+def ledger_folder(out: Path, ledger: str | Path | None) -> Path:
+    """Where finished jobs are kept; absolute, for processes with another working folder."""
+    return (Path(ledger) if ledger else out / "jobs").resolve()
+
+
+def unclaimed(out: Path, plan: Plan) -> bool:
+    """Whether `out` is free, rather than the place of this very audit.
+
+    Raises:
+        OutputError: it holds another audit or something else.
+    """
+    file = out / "audit.json"
+    if file.exists():
+        if file.read_bytes() != _claim(plan):
+            raise OutputError(
+                f"{out} holds an audit with other settings: choose another --out or remove it"
+            )
+        return False
+    # A run that was killed while it wrote this very file may have left a draft of it.
+    if out.is_dir() and any(not p.name.startswith(f".{file.name}.") for p in out.iterdir()):
+        raise OutputError(f"{out} holds something that is not an audit: choose another --out")
+    return True
+
+
+def claim(out: Path, plan: Plan) -> None:
+    """Mark `out` as the place of this audit, or refuse if it belongs to another.
+
+    Raises:
+        OutputError: it does, or it is not writable or full.
+    """
+    if unclaimed(out, plan):
+        write_file(out / "audit.json", _claim(plan))
+
+
+def _claim(plan: Plan) -> bytes:
+    return json.dumps(plan.document(), indent=1, sort_keys=True).encode()
+
+
+def _base(path: Path, released: Release, base: str | Path | None) -> tuple[Release, Path]:
+    if released.card.method == "none" and base is None:
+        return released, path
+    place = Path(base).resolve() if base is not None else owner_folder(path)
+    if not place.is_dir():
+        raise AuditError(
+            f"the audit needs the unprotected model as a control and found none at {place}: give "
+            "its folder with --base"
+        )
+    unprotected = load(place)
+    if released.card.base is not None and (
+        unprotected.card.source != released.card.base
+        or unprotected.card.model != released.card.model
+    ):
+        raise AuditError(
+            f"{place} is not the model that {path} was made from (its card says otherwise): give "
+            "the right folder with --base"
+        )
+    return unprotected, place
+
+
+def _source(released: Release, source: Domain | None, root: str | Path | None) -> Domain:
+    record = released.card.source
+    source = source or domain(record.name, root)
+    if source.content_hash != record.content_hash:
+        raise DataInvalidError(
+            f"the data of source '{source.name}' is not what the card was measured on: use the "
+            "same files, or pass the domain the model was trained on"
+        )
+    return source
+
+
+def _budgets(
+    rules: Protocol, budgets: Sequence[int] | None, target: Domain
+) -> tuple[Protocol, list[int]]:
+    pool = len(target.pool)
+    if budgets is None:
+        return rules, rules.budgets(pool)
+    grid = sorted(set(budgets))
+    if len(grid) < 2 or grid[0] < 3:
+        raise SettingsError("--budgets needs at least two different counts, each at least 3")
+    if grid[-1] > pool:
+        raise SettingsError(
+            f"budget {grid[-1]} exceeds the {pool} images of the thief's pool of '{target.name}': "
+            f"use budgets up to {pool}"
+        )
+    name = f"{rules.name} with budgets {','.join(map(str, grid))}"
+    return rules.model_copy(update={"name": name}), grid
