@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from ntprune.sparsity import MaskSet
 def pairs(model: Model) -> Iterator[tuple[nn.Conv2d, _BatchNorm]]:
     """Every convolution whose output is normalised next, with that BatchNorm."""
     layers = [m for m in model.module.modules() if not list(m.children())]
-    for first, second in zip(layers, layers[1:], strict=False):
+    for first, second in pairwise(layers):
         if isinstance(first, nn.Conv2d) and isinstance(second, _BatchNorm):
             yield first, second
 

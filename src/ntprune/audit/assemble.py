@@ -62,6 +62,7 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         controls["null"] = _null(plan, findings, scratch)
     before = findings.singles["unprotected"]["accuracy"]
     after = findings.singles["release"]["accuracy"]
+    bare = findings.singles["unprotected"].get("scales", {})
     flags = raise_flags(
         Evidence(
             protocol=plan.protocol,
@@ -72,6 +73,12 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             attacks=attacks,
             envelope=overall,
             controls=controls,
+            scales={
+                layer: (released, bare[layer])
+                for layer, released in findings.singles["release"].get("scales", {}).items()
+                if layer in bare
+            },
+            strays=findings.singles["release"].get("strays", {}),
         )
     )
     return Report(
