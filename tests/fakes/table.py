@@ -44,7 +44,7 @@ FAKES = (
         large_logits,
         Pitch("SGD at 1e-2, 256 images, 100 steps", **(_FIXED | {"lr": 1e-2, "optimiser": "sgd"})),
         loses=0.0,
-        flags=frozenset({"unusual-scale"}),
+        flags=frozenset({"unusual-scale", "head-only"}),
     ),
     Fake(
         "fake-small-logits",

@@ -17,14 +17,16 @@ from ntprune.domains import Domain
 from ntprune.release import Release
 
 _FREE = ("finetune", "finetune-new-head")
+_WANTED = (*_FREE, "masked", "rescale", "probe-finetune")
 REDUCED = Protocol(
     name="reduced/1",
+    # Below, a head that knows the classes is a head start of its own, and a new one isn't.
     first=32,
     points=2,
     last=256,
-    seeds=2,
+    seeds=3,
     recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=50, epochs=1),
-    attacks=(*_FREE, "masked", "rescale"),
+    attacks=tuple(name for name in _WANTED if name in attack_names()),
     controls={"unprotected": _FREE},
 )
 BLIND = REDUCED.model_copy(update={"name": "blind/1", "attacks": ("finetune",)})
