@@ -44,7 +44,9 @@ def measured(
     return measure(fake, base, source, target, out, protocol=protocol, device="cpu")
 
 
-@pytest.mark.skipif("rescale" not in attack_names(), reason="needs the attack 'rescale'")
+@pytest.mark.skipif(
+    not {"rescale", "probe-finetune"} <= set(attack_names()), reason="an attack is missing"
+)
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
 def test_the_audit_sees_through(
     fake: Fake, base: Release, source: Domain, target: Domain, ledger: Path
