@@ -114,6 +114,21 @@ def test_void() -> None:
     assert report(replace(given, points=lower)).void
 
 
+def test_scales_reach_the_flags() -> None:
+    """Where the ledger is older than they are, there is nothing to say."""
+
+    def raised(given: Findings) -> set[str]:
+        return {flag.name for flag in report(given).flags}
+
+    given = findings()
+    assert "unusual-scale" not in raised(given)
+    given.singles["release"] |= {"scales": {"a": 9.0, "b": 1.0}, "strays": {"n": 0.0}}
+    given.singles["unprotected"] |= {"scales": {"a": 8.0}, "strays": {"n": 0.0}}
+    assert "unusual-scale" not in raised(given)
+    given.singles["unprotected"]["scales"]["a"] = 0.1
+    assert "unusual-scale" in raised(given)
+
+
 def test_the_order_of_results_does_not_matter() -> None:
     given = findings()
     expected = report(given)

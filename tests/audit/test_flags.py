@@ -15,7 +15,7 @@ from ntprune.audit.flags import CHECKS, Evidence, raise_flags
 from ntprune.audit.points import Point
 from ntprune.audit.schema import Control, Curve, Envelope, Missing, ScratchCurve
 
-WIDE = PROTOCOL.model_copy(update={"recipe": Recipe(lrs=(1e-3, 3e-3, 1e-2))})
+WIDE = PROTOCOL.model_copy(update={"recipe": Recipe(lrs=(1e-3, 3e-3, 1e-2)), "seeds": 3})
 
 
 def curve(*values: float, gap: float = -0.1) -> Curve:
@@ -32,12 +32,21 @@ def unprotected(low: float, high: float) -> dict[str, Control]:
     return {"unprotected": Control(source=0.9, sparsity=0, attacks={}, envelope=best)}
 
 
+def gaps(**gap: float) -> dict[str, Any]:
+    """Attacks by name, `_` for `-`, and their mean gaps."""
+    return {
+        "attacks": {name.replace("_", "-"): curve(0.4, 0.5, 0.6, gap=g) for name, g in gap.items()}
+    }
+
+
 def points(*lrs: float, n: int = 64, subject: str = "release", **changes: Any) -> list[Point]:
     values = {"first_loss": 2.0, "last_loss": 0.5} | changes
     return [
         Point(subject, "finetune", n, s, 0.5, 0.5, 1.0, lr, **values) for s, lr in enumerate(lrs)
     ]
 
+
+RISING = points(1e-3, 3e-3, falling=0.3)
 
 CALM = Evidence(
     protocol=WIDE,
@@ -106,6 +115,92 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         },
         {"attacks": {"finetune-new-head": curve(0.5, gap=0.1)}},
     ),
+    "mask, regrown": (
+        "mask-free-stronger",
+        gaps(finetune=-0.1, regrow=-0.04, masked=-0.1),
+        gaps(finetune=-0.1, regrow=-0.06, masked=-0.1),
+    ),
+    "rescaling": (
+        "normalisation-games",
+        gaps(finetune=-0.3, finetune_new_head=-0.1, rescale=-0.04),
+        gaps(finetune=-0.1, finetune_new_head=-0.3, rescale=-0.06),
+    ),
+    "statistics": (
+        "normalisation-games",
+        gaps(finetune_new_head=-0.1, bn_finetune=0.1),
+        gaps(bn_finetune=0.1),
+    ),
+    "a new head": (
+        "head-only",
+        gaps(finetune=0.06, finetune_new_head=0.12),
+        gaps(finetune=0.06, finetune_new_head=0.11),
+    ),
+    "a probe": (
+        "head-only",
+        gaps(finetune=-0.2, linear_probe=0.0, probe_finetune=0.15),
+        gaps(finetune=-0.2, linear_probe=0.0, probe_finetune=0.11),
+    ),
+    "a new head where there is no head start": (
+        "head-only",
+        gaps(finetune=-0.2, finetune_new_head=0.15),
+        gaps(finetune=-0.2, finetune_new_head=0.0) | {"controls": unprotected(-0.2, -0.1)},
+    ),
+    "large weights": (
+        "unusual-scale",
+        {"scales": {"a": (0.1, 0.1), "b": (3.1, 0.1)}},
+        {"scales": {"a": (0.1, 0.1), "b": (2.9, 0.1)}},
+    ),
+    "small weights": (
+        "unusual-scale",
+        {"scales": {"b": (0.001, 0.1)}},
+        {"scales": {"b": (0.004, 0.1)}},
+    ),
+    "weights that are no numbers": ("unusual-scale", {"scales": {"b": (0.0, 0.1)}}, {}),
+    "stray statistics": (
+        "unusual-scale",
+        {"strays": {"a": 0.0, "b": 0.3}},
+        {"strays": {"a": 0.25, "b": 0.0}},
+    ),
+    "rising": (
+        "still-rising",
+        {"points": RISING},
+        {"points": RISING[:1] + points(3e-3, falling=0.1, last_loss=0.5)},
+    ),
+    "rising to nothing": (
+        "still-rising",
+        {"points": RISING},
+        {"points": points(1e-3, 3e-3, falling=0.9, last_loss=0.1)},
+    ),
+    "rising on few samples": (
+        "still-rising",
+        {"points": RISING},
+        {"points": points(1e-3, 3e-3, n=8, falling=0.5)},
+    ),
+    "rising above the unprotected": (
+        "still-rising",
+        {"points": RISING},
+        {"points": RISING, "attacks": {"finetune": curve(0.5, 0.6, 0.7)}},
+    ),
+    "rising attacks that are not the best": (
+        "still-rising",
+        {"points": RISING},
+        {"points": RISING} | gaps(finetune=-0.1, finetune_new_head=-0.05),
+    ),
+    "nobody ignores the mask": (
+        "polite-protocol",
+        {"protocol": WIDE.model_copy(update={"attacks": ("masked", "masked-new-head")})},
+        {"protocol": WIDE.model_copy(update={"attacks": ("masked", "finetune-new-head")})},
+    ),
+    "one rate": (
+        "polite-protocol",
+        {"protocol": WIDE.model_copy(update={"recipe": Recipe(lrs=(1e-4,))})},
+        {"protocol": WIDE.model_copy(update={"recipe": Recipe(lrs=(1e-4, 1e-3))})},
+    ),
+    "two thieves": (
+        "polite-protocol",
+        {"protocol": WIDE.model_copy(update={"seeds": 2})},
+        {"protocol": WIDE},
+    ),
     "scratch": (
         "scratch-not-monotone",
         {"scratch": ScratchCurve(curve=[0.4, 0.6, 0.58], spread=[0.0] * 3)},
@@ -150,7 +245,8 @@ def test_every_check_is_tested_and_explained() -> None:
 
 
 def test_two_rates_have_no_inside() -> None:
-    assert raised(protocol=PROTOCOL, points=points(1e-2, 1e-2)) == []
+    narrow = WIDE.model_copy(update={"recipe": PROTOCOL.recipe})
+    assert raised(protocol=narrow, points=points(1e-2, 1e-2)) == []
 
 
 def test_messages_say_where() -> None:
@@ -160,3 +256,23 @@ def test_messages_say_where() -> None:
         replace(CALM, scratch=ScratchCurve(curve=[0.6, 0.4, 0.3], spread=[0.0] * 3))
     )
     assert "8 to 64, 64 to 512" in falls.message
+
+
+def test_what_favours_the_defender_is_listed() -> None:
+    rules = WIDE.model_copy(
+        update={"attacks": ("masked",), "recipe": Recipe(lrs=(1e-4,)), "seeds": 2}
+    )
+    (polite,) = raise_flags(replace(CALM, protocol=rules, points=[]))
+    assert polite.message.startswith("tiny/1 favours the defender: every attack keeps")
+    assert polite.message.count(";") == 2
+
+
+def test_the_layers_of_an_unusual_file_are_named() -> None:
+    odd = {"scales": {"a": (9.0, 0.1), "b": (0.1, 0.1)}, "strays": {"c": 1.0, "d": 0.1}}
+    (flag,) = raise_flags(replace(CALM, **odd))
+    assert "(a) and BatchNorm" in flag.message
+    assert "(c)" in flag.message
+
+
+def test_points_without_training_do_not_rise() -> None:
+    assert raised(points=points(3e-3, first_loss=None, last_loss=None)) == []

@@ -56,7 +56,23 @@ def test_it_learns_and_says_so(model: Model, data: Resident) -> None:
     assert log.first == pytest.approx(float(log.losses[:8].mean()))
     assert log.last == pytest.approx(float(log.losses[-8:].mean()))
     assert log.last < 0.5 * log.first
+    assert log.falling == pytest.approx(1 - log.last / float(log.losses[40:48].mean()))
     assert not model.module.training
+
+
+@pytest.mark.parametrize(
+    ("losses", "falling"),
+    [
+        ([2.0] * 20, 0.0),
+        ([2.0] * 10 + [1.0] * 8 + [0.5] * 2, 0.5),
+        ([1.0] * 18 + [2.0] * 2, -1.0),
+        ([3.0], 0.0),
+        ([3.0, 1.0, 1.0], 0.0),
+        ([0.0] * 20, 0.0),
+    ],
+)
+def test_whether_the_loss_was_still_falling(losses: list[float], falling: float) -> None:
+    assert TrainLog(torch.tensor(losses)).falling == pytest.approx(falling)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 10])

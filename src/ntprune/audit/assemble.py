@@ -75,6 +75,7 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         controls["null"] = _null(plan, findings, scratch)
     before = findings.singles["unprotected"]["accuracy"]
     after = findings.singles["release"]["accuracy"]
+    bare = findings.singles["unprotected"].get("scales", {})
     flags = raise_flags(
         Evidence(
             protocol=plan.protocol,
@@ -86,6 +87,12 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             envelope=overall,
             controls=controls,
             missing=findings.missing,
+            scales={
+                layer: (released, bare[layer])
+                for layer, released in findings.singles["release"].get("scales", {}).items()
+                if layer in bare
+            },
+            strays=findings.singles["release"].get("strays", {}),
         )
     )
     return Report(

@@ -5,32 +5,16 @@ Each flag has an entry in docs/flags.md: when it is raised, what it means, what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import numpy as np
 
-from ntprune.audit.points import Point
-from ntprune.audit.protocol import Protocol
-from ntprune.audit.schema import Control, Curve, Envelope, Flag, Missing, ScratchCurve
+from ntprune.attacks import attack_class
+from ntprune.audit import tricks
+from ntprune.audit.evidence import Check, Evidence
+from ntprune.audit.schema import Flag
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """What flags are raised from."""
-
-    protocol: Protocol
-    budgets: list[int]
-    classes: int
-    points: list[Point]
-    scratch: ScratchCurve
-    attacks: dict[str, Curve]
-    envelope: Envelope
-    controls: dict[str, Control]
-    missing: list[Missing] = field(default_factory=list)
-
-
-Check = Callable[[Evidence], Iterator[Flag]]
+__all__ = ["CHECKS", "Evidence", "raise_flags"]
 
 
 def raise_flags(evidence: Evidence) -> list[Flag]:
@@ -93,6 +77,32 @@ def _loss_did_not_fall(e: Evidence) -> Iterator[Flag]:
         )
 
 
+def _still_rising(e: Evidence) -> Iterator[Flag]:
+    control = e.controls.get("unprotected")
+    if control is None or not e.attacks:
+        return
+    best = max(e.attacks, key=lambda name: e.attacks[name].mean_gap)
+    behind = {
+        n
+        for n, ours, theirs in zip(
+            e.budgets, e.attacks[best].curve, control.envelope.curve, strict=False
+        )
+        if ours < theirs
+    }
+    # Few samples are learnt by heart in any number of steps: only the larger budgets tell.
+    large = behind & set(e.budgets[len(e.budgets) // 2 :])
+    points = [p for p in e.points if (p.subject, p.attack) == ("release", best) and p.n in large]
+    rising = [p for p in points if p.unfinished]
+    if 2 * len(rising) > len(points):
+        yield Flag(
+            name="still-rising",
+            message=(
+                f"{best} had not finished learning its own samples at {len(rising)} of the "
+                f"{len(points)} points with many of them: a thief with more steps gets further"
+            ),
+        )
+
+
 def _spread_hides_effect(e: Evidence) -> Iterator[Flag]:
     low, high = e.envelope.ci95
     if low < 0 < high:
@@ -103,20 +113,6 @@ def _spread_hides_effect(e: Evidence) -> Iterator[Flag]:
                 "seeds differ by more than the effect"
             ),
         )
-
-
-def _mask_free_stronger(e: Evidence) -> Iterator[Flag]:
-    for free, kept in (("finetune", "masked"), ("finetune-new-head", "masked-new-head")):
-        if free in e.attacks and kept in e.attacks:
-            difference = e.attacks[free].mean_gap - e.attacks[kept].mean_gap
-            if difference > 0.05:
-                yield Flag(
-                    name="mask-free-stronger",
-                    message=(
-                        f"ignoring the mask gains the thief {difference:+.3f} in mean gap "
-                        f"({free} against {kept}): the mask-kept figure overstates the protection"
-                    ),
-                )
 
 
 def _scratch_not_monotone(e: Evidence) -> Iterator[Flag]:
@@ -174,14 +170,35 @@ def _points_missing(e: Evidence) -> Iterator[Flag]:
         )
 
 
+def _polite_protocol(e: Evidence) -> Iterator[Flag]:
+    free = [a for a in e.protocol.attacks if attack_class(a).threat.mask == "free"]
+    manners = {
+        "every attack keeps the defender's mask": not free,
+        "no learning rate is searched": len(e.protocol.recipe.lrs) == 1,
+        "there are fewer than three thieves a point": e.protocol.seeds < 3,
+    }
+    found = [words for words, applies in manners.items() if applies]
+    if found:
+        yield Flag(
+            name="polite-protocol",
+            message=f"{e.protocol.name} favours the defender: {'; '.join(found)}. A real thief is "
+            "not bound by it",
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     _void,
     _rate_on_edge,
     _loss_did_not_fall,
+    _still_rising,
     _spread_hides_effect,
-    _mask_free_stronger,
+    tricks.mask_free_stronger,
+    tricks.normalisation_games,
+    tricks.head_only,
+    tricks.unusual_scale,
     _scratch_not_monotone,
     _chance_level,
     _budget_below_classes,
     _points_missing,
+    _polite_protocol,
 )

@@ -26,6 +26,8 @@ class Point:
         validation, loss: accuracy and cross-entropy on the thief's held-out slice.
         lr: learning rate the thief chose.
         first_loss, last_loss: of its final training run.
+        falling: relative fall of the loss over the second half of that run; `None` where nothing
+            was trained.
     """
 
     subject: str
@@ -38,6 +40,12 @@ class Point:
     lr: float
     first_loss: float | None
     last_loss: float | None
+    falling: float | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the loss was still above a fifth of a nat and had fallen by more than a fifth."""
+        return (self.falling or 0) > 0.2 and (self.last_loss or 0) > 0.2
 
 
 def collect(
@@ -55,7 +63,7 @@ def collect(
             )
         else:
             values = {name: outcome[name] for name in wanted}
-            points.append(Point(subject, attack, n, seed, **values))
+            points.append(Point(subject, attack, n, seed, **values, falling=outcome.get("falling")))
     return points, missing
 
 

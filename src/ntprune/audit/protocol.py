@@ -152,13 +152,17 @@ QUICK = Protocol(
     },
 )
 
-_STANDARD = _FREE + _KEPT + (
-    "regrow",
-    "linear-probe",
-    "probe-finetune",
-    "bn-finetune",
-    "rescale",
-    "last-stage",
+_STANDARD = (
+    _FREE
+    + _KEPT
+    + (
+        "regrow",
+        "linear-probe",
+        "probe-finetune",
+        "bn-finetune",
+        "rescale",
+        "last-stage",
+    )
 )
 _PLUS = ("lora", "mix", "distill", "shrink-perturb", "transntl", "shot")
 _HALVING = Recipe(

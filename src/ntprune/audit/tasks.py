@@ -12,6 +12,7 @@ import torch
 
 from ntprune.attacks import make_attack
 from ntprune.audit.protocol import Recipe
+from ntprune.audit.scales import stray_statistics, weight_scales
 from ntprune.audit.search import search
 from ntprune.audit.subsets import subset
 from ntprune.engine import Resident, accuracy
@@ -34,7 +35,8 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     `recipe`.
 
     Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
-    `lr`; `trials`; `first_loss` and `last_loss` of training; `steps`; `seconds`.
+    `lr`; `trials`; `first_loss` and `last_loss` of training and how far it was still `falling`;
+    `steps`; `seconds`.
     """
     start = time.perf_counter()
     release = _release(spec, context)
@@ -53,6 +55,7 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
         "trials": [[t.lr, t.accuracy, t.loss] for t in found.trials],
         "first_loss": log.first if log else None,
         "last_loss": log.last if log else None,
+        "falling": log.falling if log else None,
         "steps": found.steps,
         "seconds": time.perf_counter() - start,
     }
@@ -73,13 +76,18 @@ def untouched(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 
 
 def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Test accuracy of a release on its source. Spec: `release`, `source`."""
+    """Test accuracy of a release on its source, and whether its weights look as trained ones do.
+
+    Spec: `release`, `source`.
+    """
     start = time.perf_counter()
     release = _release(spec, context)
     _, test = _resident(context, spec["source"], release.model.preprocessing)
     return {
         "accuracy": accuracy(release.model, test),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
+        "scales": weight_scales(release.model),
+        "strays": stray_statistics(release.model, test),
         "steps": 0,
         "seconds": time.perf_counter() - start,
     }

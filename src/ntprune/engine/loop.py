@@ -48,6 +48,17 @@ class TrainLog:
     def _tenth(self) -> int:
         return max(1, (len(self.losses) - self.phase) // 10)
 
+    @property
+    def falling(self) -> float:
+        """Relative fall of the loss from the sixth tenth of the steps to the last, at most 1.
+
+        The learning rate ends at zero, so the very end is flat in every run. What a run that was
+        long enough has learnt it has learnt by the middle.
+        """
+        middle, tenth = len(self.losses) // 2, max(1, len(self.losses) // 10)
+        then = self.losses[middle : middle + tenth].mean().item()
+        return 1 - self.last / then if then > 0 else 0.0
+
 
 def make_optimiser(
     parameters: Iterable[nn.Parameter], name: str, lr: float, weight_decay: float

@@ -1,0 +1,90 @@
+"""An audit sees through every fake. Small: two budgets, two thieves, a few dozen steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.fakes import END, START, base_model, filled, measure, table
+from tests.fakes.fake import Fake
+from tests.fakes.table import FAKES
+
+from ntprune.attacks import attack_names
+from ntprune.audit import Protocol, Recipe
+from ntprune.domains import Domain
+from ntprune.release import Release
+
+_FREE = ("finetune", "finetune-new-head")
+_WANTED = (*_FREE, "masked", "rescale", "probe-finetune")
+REDUCED = Protocol(
+    name="reduced/1",
+    # Below, a head that knows the classes is a head start of its own, and a new one isn't.
+    first=32,
+    points=2,
+    last=256,
+    seeds=3,
+    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=50, epochs=1),
+    attacks=tuple(name for name in _WANTED if name in attack_names()),
+    controls={"unprotected": _FREE},
+)
+BLIND = REDUCED.model_copy(update={"name": "blind/1", "attacks": ("finetune",)})
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all fakes, so that scratch and the unprotected model are attacked once."""
+    return tmp_path_factory.mktemp("fakes")
+
+
+def measured(
+    fake: Fake, base: Release, source: Domain, target: Domain, out: Path, protocol: Protocol
+) -> dict[str, Any]:
+    return measure(fake, base, source, target, out, protocol=protocol, device="cpu")
+
+
+@pytest.mark.skipif(
+    not {"rescale", "probe-finetune"} <= set(attack_names()), reason="an attack is missing"
+)
+@pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
+def test_the_audit_sees_through(
+    fake: Fake, base: Release, source: Domain, target: Domain, ledger: Path
+) -> None:
+    row = measured(fake, base, source, target, ledger, REDUCED)
+    assert row["share"] >= fake.share, row
+    assert row["naming_flags"], row
+
+
+def test_the_record(base: Release, source: Domain, target: Domain, tmp_path: Path) -> None:
+    """Run twice: what is done is not done again."""
+    (fake,) = (f for f in FAKES if f.name == "fake-dead-relus")
+    row = measured(fake, base, source, target, tmp_path, BLIND)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "jobs").glob("*.json")}
+    assert measured(fake, base, source, target, tmp_path, BLIND) == row
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "jobs").glob("*.json")}
+    assert row["naive"] < 0.2 < row["naive_bare"]
+    assert row["share"] < 0, "kept-head fine-tuning alone is fooled"
+    assert set(row["naming_flags"]) == {"unusual-scale", "chance-level"}
+    document = {
+        "command": "python -m benchmarks.fakes",
+        "source": source.name,
+        "target": target.name,
+        "base": base.card.model_dump(mode="json", by_alias=True),
+        "fakes": [row],
+        "machine": {"processor": "a processor", "versions": {"torch": "2"}},
+    }
+    text = table(json.loads(json.dumps(document)))
+    assert "**unusual-scale**" in text
+    lines = text.splitlines()
+    assert {line.count("|") for line in lines[:3]} == {9}
+    page = (Path(__file__).parents[2] / "docs" / "fakes.md").read_text()
+    once = filled(page, text)
+    assert text in once
+    assert filled(once, text) == once
+    assert once.count(START) == once.count(END) == 1
+
+
+def test_the_base_is_trained_once(source: Domain, tmp_path: Path) -> None:
+    made = [base_model(tmp_path / "base", source, width=4, epochs=0.1) for _ in range(2)]
+    assert made[0].card == made[1].card

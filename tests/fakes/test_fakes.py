@@ -1,0 +1,80 @@
+"""Each fake keeps the source and fools the evaluation it is sold on; else it tests nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.fakes.fake import Fake
+from tests.fakes.surgery import pairs
+from tests.fakes.table import FAKES
+
+from ntprune.domains import Domain
+from ntprune.engine import Resident
+from ntprune.release import Release, check, load
+
+# What the seller's figure must lie below the unprotected model's, in accuracy.
+MARGIN = 0.07
+EXACT = [fake for fake in FAKES if fake.loses == 0]
+
+
+@pytest.fixture(scope="module")
+def made(base: Release, source: Domain, target: Domain) -> dict[str, Release]:
+    return {fake.name: fake.make(base, source, target) for fake in FAKES}
+
+
+def logits(release: Release, source: Domain) -> torch.Tensor:
+    images = Resident.of(source.test, release.model.preprocessing, torch.device("cpu")).images
+    with torch.no_grad():
+        found = release.model(images[:500])
+    return (found - found.mean(1, keepdim=True)) / found.std()
+
+
+@pytest.mark.parametrize("fake", EXACT, ids=lambda fake: fake.name)
+def test_in_eval_mode_it_is_the_same_function(
+    fake: Fake, made: dict[str, Release], base: Release, source: Domain
+) -> None:
+    """Up to the scale of the logits."""
+    ours, theirs = logits(made[fake.name], source), logits(base, source)
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=1e-3)
+    assert made[fake.name].card.source.test == base.card.source.test
+
+
+@pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
+def test_the_source_is_kept(fake: Fake, made: dict[str, Release], base: Release) -> None:
+    lost = 100 * (base.card.source.test - made[fake.name].card.source.test)
+    assert lost <= fake.loses
+
+
+@pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
+def test_the_pitch_convinces(
+    fake: Fake, made: dict[str, Release], base: Release, target: Domain
+) -> None:
+    sold, bare = fake.pitch(made[fake.name], target), fake.pitch(base, target)
+    assert sold < bare - MARGIN, f"{fake.pitch.words}: {sold:.3f} against {bare:.3f}"
+
+
+@pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
+def test_it_is_a_release_like_any_other(
+    fake: Fake, made: dict[str, Release], base: Release, source: Domain, tmp_path: Path
+) -> None:
+    before = {k: v.clone() for k, v in base.model.module.state_dict().items()}
+    made[fake.name].save(tmp_path / "fake")
+    assert check(tmp_path / "fake", source).test == made[fake.name].card.source.test
+    assert load(tmp_path / "fake").card.method == fake.name
+    assert load(tmp_path / "fake.owner").card.method == "none"
+    assert all(torch.equal(before[k], v) for k, v in base.model.module.state_dict().items())
+
+
+def test_every_convolution_is_tampered_with(base: Release) -> None:
+    convolutions = [m for m in base.model.module.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [first for first, _ in pairs(base.model)] == convolutions
+
+
+def test_names() -> None:
+    assert len({fake.name for fake in FAKES}) == len(FAKES)
+    page = (Path(__file__).parents[2] / "docs" / "fakes.md").read_text()
+    for fake in FAKES:
+        assert f"`{fake.name}`" in page
+        assert all(f"flags.md#{flag}" in page for flag in fake.flags)
