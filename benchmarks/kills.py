@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,14 +42,16 @@ def main() -> None:
         start = time.monotonic()
         finish(folder, folder / "whole")
         length, expected = time.monotonic() - start, content(folder / "whole")
+        jobs = done(folder / "whole")
         for number in range(len(trials), arguments.times):
-            trials.append(trial(folder, number, length, expected))
+            trials.append(trial(folder, number, jobs, expected))
             document = {
                 "command": command,
                 "audit": f"{SOURCE} to {TARGET}, convnet of width 4 at 8×8, {OPTIONS}",
                 "seed": SEED,
                 "uninterrupted_seconds": round(length, 1),
-                "kills": sum(len(one["kills"]) for one in trials),
+                "jobs": jobs,
+                "kills": sum(one["whom"] in ("driver", "worker") for one in trials),
                 "identical": sum(one["identical"] for one in trials),
                 "trials": trials,
                 "machine": machine(),
@@ -68,27 +71,34 @@ def release(folder: Path) -> None:
     )
 
 
-def trial(folder: Path, number: int, length: float, expected: dict[str, bytes]) -> dict[str, Any]:
+def trial(folder: Path, number: int, jobs: int, expected: dict[str, bytes]) -> dict[str, Any]:
     """One kill of the driver or of a worker somewhere in the audit, then on to the end."""
     draw = random.Random(f"{SEED}/{number}")
     out, whom = folder / f"torn-{number}", draw.choice(["driver", "worker"])
-    moment = draw.uniform(0, length)
+    # Counted in jobs, because the speed of a machine drifts; the start counts for a tenth.
+    after = draw.randrange(-jobs // 10, jobs - 2)
+    pause = draw.uniform(0, 8 if after <= 0 else 1)
     process = start_audit(folder, out)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(moment)
-    victim = victim_of(process.pid, whom, draw)
-    jobs = len(list((out / "jobs").glob("*.json")))
-    if victim:
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
+    while process.poll() is None and done(out) < after:
+        time.sleep(0.01)
+    time.sleep(pause)
+    found = {"whom": whom, "after_jobs": done(out), "pause_seconds": round(pause, 3)}
+    victim = victim_of(process, whom, draw)
+    if victim is None:
+        found["whom"] = "nobody, it had ended"
+    else:
+        os.kill(victim, signal.SIGKILL)
     code = process.wait()
     if code:
         finish(folder, out)
-    return {
-        "kills": [{"whom": whom, "seconds": round(moment, 2), "jobs_done": jobs}] if victim else [],
-        "exit_code": code,
-        "identical": content(out) == expected,
-    }
+    same = content(out) == expected
+    shutil.rmtree(out)
+    return found | {"exit_code": code, "identical": same}
+
+
+def done(out: Path) -> int:
+    """Finished jobs."""
+    return len(list((out / "jobs").glob("*.json")))
 
 
 def start_audit(folder: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -108,13 +118,13 @@ def finish(folder: Path, out: Path) -> None:
         raise RuntimeError(f"the audit ended with exit code {code}")
 
 
-def victim_of(driver: int, whom: str, draw: random.Random) -> int | None:
-    """Whom to kill; none if the audit is over already, the driver if it has no worker."""
-    if not Path(f"/proc/{driver}/task/{driver}/children").exists():
+def victim_of(driver: subprocess.Popen[bytes], whom: str, draw: random.Random) -> int | None:
+    """Whom to kill: the driver if it has no worker, nobody if the audit is over already."""
+    if driver.poll() is not None:
         return None
-    children = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+    children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
     workers = [int(pid) for pid in children if b"spawn_main" in _command(pid)]
-    return draw.choice(workers) if whom == "worker" and workers else driver
+    return draw.choice(workers) if whom == "worker" and workers else driver.pid
 
 
 def _command(pid: str) -> bytes:

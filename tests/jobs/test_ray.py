@@ -74,6 +74,9 @@ def test_failures_and_folders(cluster: Any, tmp_path: Path) -> None:
     with pytest.raises(AuditError, match=r"node \S+ does not see .*store: put --out"):
         engine([work("add", 1)], context, ledger)
     context.store.mkdir()
+    greedy = make_engine("ray", address=cluster.address, gpus_per_job=0.5)
+    with pytest.raises(SettingsError, match=r"books 0.5 GPU and one CPU, and no node has that"):
+        greedy([work("add", 1)], context, ledger)
     jobs = [work("die", 1), work("die once", 2), work("break", 3), work("add", 4)]
     found = engine(jobs, context, ledger)
     assert [isinstance(outcome, Failure) for outcome in found] == [True, False, True, False]

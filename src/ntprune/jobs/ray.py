@@ -65,13 +65,19 @@ class Ray(Engine):
         if not jobs:
             return
         with self._connected() as ray:
+            if not self._slots(ray):
+                booked = f"{self.gpus_per_job:g} GPU and " if self.gpus_per_job else ""
+                raise SettingsError(
+                    f"each job books {booked}one CPU, and no node has that: add a node that does, "
+                    "or change --gpus-per-job"
+                )
             # Ray runs a task again when its worker or its node dies, not when it raises.
             task = ray.remote(num_cpus=1, num_gpus=self.gpus_per_job, max_retries=TRIES - 1)(_task)
             todo = deque(jobs)
             under_way: dict[Any, Job] = {}
             try:
                 while todo or under_way:
-                    while todo and len(under_way) < _AHEAD * self._slots(ray):
+                    while todo and len(under_way) < max(1, _AHEAD * self._slots(ray)):
                         job = todo.popleft()
                         under_way[task.remote(job, context)] = job
                     finished, _ = ray.wait(list(under_way), num_returns=1)
@@ -101,6 +107,8 @@ class Ray(Engine):
             _knock(self.address)
             ray.init(**options, logging_level="error", log_to_driver=False)
         except (OSError, ValueError) as error:
+            if self.address is None:
+                raise
             raise SettingsError(
                 f"no Ray cluster answers at '{self.address}' (host:port or auto was expected): "
                 "start one with 'ray start --head', or leave --address out"
@@ -116,8 +124,7 @@ class Ray(Engine):
         slots = int(found.get("CPU", 0))
         if self.gpus_per_job:
             slots = min(slots, int(found.get("GPU", 0) / self.gpus_per_job))
-        # A cluster that has nothing now may be growing: Ray keeps one job until there is a place.
-        return max(1, slots)
+        return slots
 
 
 def _knock(address: str | None) -> None:
