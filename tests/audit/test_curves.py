@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ntprune.audit.curves import curve, envelope, scratch_curve
+from ntprune.audit.curves import choice, curve, envelope, scratch_curve
 from ntprune.audit.points import Point, covered, grid, table
 
 BUDGETS = [10, 100, 1000]
@@ -18,6 +18,14 @@ def point(
     attack: str, n: int, seed: int, accuracy: float, validation: float = 0.5, loss: float = 1.0
 ) -> Point:
     return Point("release", attack, n, seed, accuracy, validation, loss, 1e-3, 2.0, 0.5)
+
+
+def yardstick(scratch: np.ndarray, validation: float = 0.5) -> list[Point]:
+    return [
+        point("scratch", n, seed, float(scratch[i, seed]), validation)
+        for i, n in enumerate(BUDGETS)
+        for seed in range(scratch.shape[1])
+    ]
 
 
 def test_scratch() -> None:
@@ -49,7 +57,7 @@ def handmade(seed: int) -> list[Point]:
 
 def test_the_envelope_follows_validation_not_the_test_split() -> None:
     points = [p for seed in (0, 1) for p in handmade(seed)]
-    found = envelope(BUDGETS, points, SCRATCH)
+    found = envelope(BUDGETS, points, yardstick(SCRATCH))
     assert found.curve == [0.30, 0.40, 0.70]
     assert found.chosen == [{"trusted": 2}, {"trusted": 2}, {"lucky": 2}]
 
@@ -61,7 +69,7 @@ def test_each_thief_chooses_for_itself() -> None:
         for seed in (0, 1)
         for attack, validation in (("a", float(seed == 0)), ("b", float(seed == 1)))
     ]
-    found = envelope(BUDGETS, points, SCRATCH)
+    found = envelope(BUDGETS, points, yardstick(SCRATCH))
     assert found.chosen == [{"a": 1, "b": 1}] * 3
     assert found.curve == pytest.approx([0.5] * 3)
     low, high = found.ci95
@@ -70,8 +78,35 @@ def test_each_thief_chooses_for_itself() -> None:
 
 def test_a_full_tie_does_not_depend_on_the_order_of_points() -> None:
     points = [point(a, n, s, ord(a) / 200) for n in BUDGETS for a in "abc" for s in (0, 1)]
-    one, two = (envelope(BUDGETS, p, SCRATCH) for p in (points, points[::-1]))
+    one, two = (envelope(BUDGETS, p, yardstick(SCRATCH)) for p in (points, points[::-1]))
     assert one == two
+
+
+def test_a_thief_may_give_up() -> None:
+    """Scratch is taken where the thief's own data say so, whatever the test split says."""
+    points = [p for seed in (0, 1) for p in handmade(seed)]
+    worse, better = (
+        envelope(BUDGETS, points, yardstick(SCRATCH, validation)) for validation in (0.0, 0.85)
+    )
+    assert worse.or_scratch is not None
+    assert better.or_scratch is not None
+    assert worse.or_scratch.curve == worse.curve
+    assert better.or_scratch.curve == pytest.approx([0.4, 0.6, 0.7])
+    assert better.curve == worse.curve
+    assert better.or_scratch.mean_gap > better.mean_gap
+    always = envelope(BUDGETS, points, yardstick(SCRATCH, 1.0)).or_scratch
+    assert always is not None
+    assert always.slc_auc == 0
+
+
+def test_scratch_is_the_best_of_its_recipes() -> None:
+    points = [
+        point(name, n, 0, accuracy, validation)
+        for n in BUDGETS
+        for name, accuracy, validation in (("scratch", 0.5, 0.6), ("scratch@sgd", 0.4, 0.7))
+    ]
+    assert {p.attack for p in choice(points)} == {"scratch@sgd"}
+    assert [p.n for p in choice(points)] == BUDGETS
 
 
 def test_the_interval_is_paired() -> None:
@@ -81,7 +116,7 @@ def test_the_interval_is_paired() -> None:
     points = [
         point("a", n, seed, float(0.4 + moves[0, seed])) for n in BUDGETS for seed in range(3)
     ]
-    found = envelope(BUDGETS, points, scratch)
+    found = envelope(BUDGETS, points, yardstick(scratch))
     assert found.mean_gap == pytest.approx(-0.1)
     assert found.ci95 == pytest.approx((-0.1, -0.1))
 

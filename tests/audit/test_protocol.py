@@ -56,7 +56,7 @@ def test_every_protocol_includes_the_smaller_one() -> None:
 
 def test_an_unknown_recipe_is_named() -> None:
     assert PROTOCOLS["plus/1"].recipe_of("finetune@sgd").optimiser == "sgd"
-    with pytest.raises(SettingsError, match="plus/1 has no recipe 'sdg' .* it has sgd, long"):
+    with pytest.raises(SettingsError, match=r"plus/1 has no recipe 'sdg' .* it has sgd, long"):
         PROTOCOLS["plus/1"].recipe_of("finetune@sdg")
     with pytest.raises(SettingsError, match="only its main one"):
         PROTOCOLS["quick/1"].recipe_of("finetune@long")
@@ -67,7 +67,7 @@ def test_shares_of_the_pool_become_counts() -> None:
         6, 13, 31, 50, 63, 315, 629, 1259, 3146, 6293,
     ]  # fmt: skip
     assert PROTOCOLS["paper/1"].budgets(100) == [3, 5, 10, 20, 50, 100]
-    with pytest.raises(SettingsError, match="has 2 images, too few for the shares of .*paper/1"):
+    with pytest.raises(SettingsError, match=r"has 2 images, too few for the shares of .*paper/1"):
         PROTOCOLS["paper/1"].budgets(2)
 
 

@@ -42,6 +42,7 @@ class Attack(ABC):
         steps: int = 200,
         batch: int = 64,
         optimiser: str = "adamw",
+        schedule: str = "one-cycle",
         weight_decay: float = 5e-4,
         seed: int = 0,
     ) -> Stolen:
@@ -52,11 +53,12 @@ class Attack(ABC):
             samples: its labelled target images, resized as the release's preprocessing wants.
             classes: names of the target's classes.
             source: its labelled source images, resized likewise, if the attack needs any.
-            lr: peak learning rate.
+            lr: (peak) learning rate.
             steps: optimiser steps of all phases together, at least 1.
             batch: images a step (all samples, if there are fewer).
-            optimiser: `adamw` or `sgd`.
-            weight_decay: decoupled.
+            optimiser: `adamw`, `adam` or `sgd`.
+            schedule: of the learning rate, `one-cycle` or `constant`.
+            weight_decay: decoupled for `adamw`.
             seed: of head, order and any other draw.
 
         Raises:
@@ -90,6 +92,7 @@ class Attack(ABC):
             steps=steps,
             lr=lr,
             optimiser=optimiser,
+            schedule=schedule,
             weight_decay=weight_decay,
             draw=generator(seed, "attack", "draw"),
         )

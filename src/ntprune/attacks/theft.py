@@ -50,9 +50,10 @@ class Theft:
         source: its labelled source images, for an attack that needs some.
         batches: its target images, shuffled.
         steps: optimiser steps it may spend, all phases together.
-        lr: peak learning rate.
-        optimiser: `adamw` or `sgd`.
-        weight_decay: decoupled, as in AdamW.
+        lr: (peak) learning rate.
+        optimiser: `adamw`, `adam` or `sgd`.
+        schedule: of the learning rate, `one-cycle` or `constant`.
+        weight_decay: decoupled for `adamw`.
         draw: CPU generator of every draw but the head's and the order's.
     """
 
@@ -64,6 +65,7 @@ class Theft:
     steps: int
     lr: float
     optimiser: str
+    schedule: str
     weight_decay: float
     draw: torch.Generator
 
@@ -119,6 +121,7 @@ class Theft:
             "lr": self.lr,
             "weight_decay": self.weight_decay,
             "optimiser": self.optimiser,
+            "schedule": self.schedule,
         }
         batches = changes.pop("batches", self.batches)
         steps = self.steps if steps is None else steps

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ntprune.audit.curves import curve, envelope, scratch_curve
+from ntprune.audit.curves import choice, curve, envelope, scratch_curve
 from ntprune.audit.flags import Evidence, raise_flags
 from ntprune.audit.plan import Plan
 from ntprune.audit.points import Point, covered, grid
@@ -44,7 +44,8 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
     budgets = list(plan.budgets)
     seeds = plan.protocol.thieves
     _require_enough(plan, findings)
-    scratch = grid(_of(findings.points, "scratch"), budgets, seeds)
+    yardstick = choice(_of(findings.points, "scratch"))
+    scratch = grid(yardstick, budgets, seeds)
 
     def curves(subject: str) -> dict[str, Curve]:
         points = _of(findings.points, subject)
@@ -59,20 +60,20 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         }
 
     attacks = curves("release")
-    overall = envelope(budgets, _of(findings.points, "release"), scratch)
+    overall = envelope(budgets, _of(findings.points, "release"), yardstick)
     controls = {
         name: Control(
             source=findings.singles[name]["accuracy"],
             sparsity=findings.singles[name]["sparsity"],
             attacks=curves(name),
-            envelope=envelope(budgets, _of(findings.points, name), scratch),
+            envelope=envelope(budgets, _of(findings.points, name), yardstick),
         )
         for name in plan.protocol.controls
         if name in findings.singles and name != "null"
         if covered(_of(findings.points, name), budgets, seeds)
     }
     if "null" in findings.singles:
-        controls["null"] = _null(plan, findings, scratch)
+        controls["null"] = _null(plan, findings, yardstick)
     before = findings.singles["unprotected"]["accuracy"]
     after = findings.singles["release"]["accuracy"]
     bare = findings.singles["unprotected"].get("scales", {})
@@ -145,7 +146,7 @@ def _require_enough(plan: Plan, findings: Findings) -> None:
         )
 
 
-def _null(plan: Plan, findings: Findings, scratch: np.ndarray[Any, Any]) -> Control:
+def _null(plan: Plan, findings: Findings, yardstick: list[Point]) -> Control:
     """The untouched release: one accuracy, whatever the budget."""
     reached = findings.singles["null"]["accuracy"]
     points = [
@@ -153,12 +154,12 @@ def _null(plan: Plan, findings: Findings, scratch: np.ndarray[Any, Any]) -> Cont
         for n in plan.budgets
         for seed in plan.protocol.thieves
     ]
-    flat = grid(points, plan.budgets, plan.protocol.thieves)
+    flat, scratch = (grid(p, plan.budgets, plan.protocol.thieves) for p in (points, yardstick))
     return Control(
         source=findings.singles["release"]["accuracy"],
         sparsity=findings.singles["release"]["sparsity"],
         attacks={"null": curve(plan.budgets, flat, scratch)},
-        envelope=envelope(plan.budgets, points, scratch),
+        envelope=envelope(plan.budgets, points, yardstick),
     )
 
 

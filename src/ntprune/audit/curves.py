@@ -36,28 +36,31 @@ def curve(budgets: Sequence[int], attacked: Grid, scratch: Grid) -> Curve:
     )
 
 
-def envelope(budgets: Sequence[int], points: list[Point], scratch: Grid) -> Envelope:
-    """At each budget and seed the attack that did best on the thief's own held-out slice.
+def choice(points: list[Point]) -> list[Point]:
+    """At each budget and seed the point that did best on the thief's own held-out slice.
 
-    The choice never looks at the test split, so the envelope can lie below a single attack.
+    The choice never looks at the test split.
+    """
+    best: dict[tuple[int, int], Point] = {}
+    for point in sorted(points, key=lambda p: (p.validation, -p.loss, p.attack)):
+        best[point.n, point.seed] = point
+    return [best[key] for key in sorted(best)]
+
+
+def envelope(budgets: Sequence[int], points: list[Point], yardstick: list[Point]) -> Envelope:
+    """The attacks that a thief would choose, who can't see the test split.
+
+    It can lie below the curve of a single attack. A thief who may also train from scratch can't
+    end below zero but for the noise of that choice.
 
     Args:
         budgets: the grid.
         points: of all attacks on one subject, at least one at every budget and seed.
-        scratch: budgets × seeds.
+        yardstick: of scratch, one at every budget and seed.
     """
     seeds = sorted({p.seed for p in points})
-    chosen = [
-        [
-            max(
-                (p for p in points if p.n == n and p.seed == seed),
-                key=lambda p: (p.validation, -p.loss, p.attack),
-            )
-            for seed in seeds
-        ]
-        for n in budgets
-    ]
-    best = grid([p for row in chosen for p in row], budgets, seeds)
+    chosen = choice(points)
+    best, scratch = grid(chosen, budgets, seeds), grid(yardstick, budgets, seeds)
     gaps = [
         [mean_gap(budgets, one, np.zeros(len(budgets))) for one in side.T]
         for side in (best, scratch)
@@ -65,7 +68,10 @@ def envelope(budgets: Sequence[int], points: list[Point], scratch: Grid) -> Enve
     return Envelope(
         **curve(budgets, best, scratch).model_dump(),
         ci95=paired_interval(*gaps),
-        chosen=[dict(sorted(Counter(p.attack for p in row).items())) for row in chosen],
+        chosen=[
+            dict(sorted(Counter(p.attack for p in chosen if p.n == n).items())) for n in budgets
+        ],
+        or_scratch=curve(budgets, grid(choice(chosen + yardstick), budgets, seeds), scratch),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ntprune.attacks import attack_class
 from ntprune.audit import tricks
 from ntprune.audit.evidence import Check, Evidence
+from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Flag
 
 __all__ = ["CHECKS", "Evidence", "raise_flags"]
@@ -171,7 +172,7 @@ def _points_missing(e: Evidence) -> Iterator[Flag]:
 
 
 def _polite_protocol(e: Evidence) -> Iterator[Flag]:
-    free = [a for a in e.protocol.attacks if attack_class(a).threat.mask == "free"]
+    free = [a for a in e.protocol.attacks if attack_class(procedure(a)).threat.mask == "free"]
     manners = {
         "every attack keeps the defender's mask": not free,
         "no learning rate is searched": len(e.protocol.recipe.lrs) == 1,

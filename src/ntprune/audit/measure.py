@@ -39,8 +39,8 @@ def measure(
     found = engine(every, context, ledger, stage="attacks", progress=progress)
     outcomes = {job.id: outcome for job, outcome in zip(every, found, strict=True)}
     points = []
-    for (subject, _), jobs in subjects.items():
-        there, lost = collect(subject, jobs, [outcomes[job.id] for job in jobs])
+    for (subject, attack), jobs in subjects.items():
+        there, lost = collect(subject, attack, jobs, [outcomes[job.id] for job in jobs])
         points += there
         missing += lost
     single = {name: outcomes[job.id] for name, job in singles.items()}

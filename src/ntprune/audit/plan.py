@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ntprune.attacks import attack_class
-from ntprune.audit.protocol import Protocol
+from ntprune.audit.protocol import Protocol, procedure
 from ntprune.jobs import Job
 from ntprune.models import ModelSpec
 from ntprune.release import Release
@@ -101,7 +101,8 @@ class Plan:
             for subject, file in weights.items()
             for attack in self.attacks_on(subject)
         }
-        return {("scratch", "scratch"): self.scratch_jobs()} | attacked
+        scratch = {("scratch", name): self.scratch_jobs(name) for name in self.yardsticks}
+        return scratch | attacked
 
     def single_jobs(self, weights: dict[str, str]) -> dict[str, Job]:
         """Source accuracies by subject, and the untouched release on the target (`null`)."""
@@ -110,10 +111,15 @@ class Plan:
             jobs["null"] = self.null_job()
         return jobs
 
-    def scratch_jobs(self) -> list[Job]:
+    @property
+    def yardsticks(self) -> list[str]:
+        """Training from scratch by every recipe that a thief of the release may use."""
+        return ["scratch", *(f"scratch@{name}" for name in self.protocol.variants)]
+
+    def scratch_jobs(self, scratch: str = "scratch") -> list[Job]:
         """The yardstick. It names no release, so every audit of the architecture shares it."""
         blueprint = self.release.model.spec.model_copy(update={"classes": self.classes})
-        return self._points("scratch", None, blueprint)
+        return self._points(scratch, None, blueprint)
 
     def attack_jobs(self, attack: str, weights: str) -> list[Job]:
         """One attack on one file over all budgets and seeds."""
@@ -121,22 +127,27 @@ class Plan:
 
     def applicable(self, attacks: Iterable[str]) -> list[str]:
         """Those of `attacks` that can be made on this release and target."""
-        return [a for a in attacks if attack_class(a).applies(self.release, self.classes)]
+        return [
+            a for a in attacks if attack_class(procedure(a)).applies(self.release, self.classes)
+        ]
 
     def _points(self, attack: str, weights: str | None, model: ModelSpec | None) -> list[Job]:
-        recipe = self.protocol.recipe
+        recipe = self.protocol.recipe_of(attack)
+        kind = procedure(attack)
+        needs = {"source": self.source} if attack_class(kind).threat.source else {}
         return [
             Job(
                 _ATTACK,
                 {
-                    "attack": attack,
+                    "attack": kind,
                     "release": weights,
                     "model": model.model_dump(mode="json") if model else None,
                     "target": self.target,
                     "n": n,
                     "seed": seed,
                     "recipe": recipe.model_dump(mode="json"),
-                },
+                }
+                | needs,
                 steps=recipe.total_steps(n),
             )
             # Large budgets first: the longest jobs must not be the last to start.

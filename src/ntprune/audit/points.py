@@ -49,14 +49,14 @@ class Point:
 
 
 def collect(
-    subject: str, jobs: Iterable[Job], outcomes: Iterable[Outcome]
+    subject: str, attack: str, jobs: Iterable[Job], outcomes: Iterable[Outcome]
 ) -> tuple[list[Point], list[Missing]]:
-    """The points of `subject` from jobs and their outcomes, and those that there are not."""
+    """The points of `attack` on `subject`, and those that its jobs did not come to."""
     wanted = ("accuracy", "validation", "loss", "lr", "first_loss", "last_loss")
     points: list[Point] = []
     missing: list[Missing] = []
     for job, outcome in zip(jobs, outcomes, strict=True):
-        attack, n, seed = (job.spec[key] for key in ("attack", "n", "seed"))
+        n, seed = job.spec["n"], job.spec["seed"]
         if isinstance(outcome, Failure):
             missing.append(
                 Missing(subject=subject, attack=attack, n=n, seed=seed, reason=outcome.reason)

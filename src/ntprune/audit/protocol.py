@@ -137,6 +137,11 @@ class Protocol(BaseModel):
         return self.variants[variant]
 
 
+def procedure(attack: str) -> str:
+    """The name of an attack without the recipe: `finetune` of `finetune@sgd`."""
+    return attack.partition("@")[0]
+
+
 _FREE = ("finetune", "finetune-new-head")
 _KEPT = ("masked", "masked-new-head")
 

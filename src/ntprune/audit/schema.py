@@ -38,10 +38,13 @@ class Envelope(Curve):
     Attributes:
         ci95: paired 95 % interval of `mean_gap` over seeds.
         chosen: at each budget, how often each attack was chosen.
+        or_scratch: the same where the thief may also give up and train from scratch, which he
+            chooses by his own validation data too. Not in reports of older versions.
     """
 
     ci95: tuple[float, float]
     chosen: list[dict[str, int]]
+    or_scratch: Curve | None = None
 
 
 class Control(_Frozen):

@@ -44,6 +44,7 @@ def search(
     classes: tuple[str, ...],
     recipe: Recipe,
     seed: int,
+    source: Resident | None = None,
 ) -> Found:
     """Try every learning rate on part of `samples`, then attack with the best on all of them.
 
@@ -51,6 +52,13 @@ def search(
     get a second, longer one, and those alone are chosen from. The first samples of a nested,
     balanced subset are a balanced slice, so they are held out. Every run starts from the release
     as it is.
+
+    Args:
+        attack, release, classes: who attacks what, for a target with which classes.
+        samples: the thief's, in the order of its nested subset.
+        recipe: how it trains and searches.
+        seed: of the thief.
+        source: its labelled source images, for an attack that needs some.
 
     Raises:
         TrainingDivergedError: every learning rate diverged.
@@ -63,7 +71,7 @@ def search(
         trials = []
         for lr in lrs:
             try:
-                stolen = _run(attack, release, rest, classes, recipe, lr, steps, seed)
+                stolen = _run(attack, release, rest, source, classes, recipe, lr, steps, seed)
             except TrainingDivergedError:
                 continue
             trials.append(Trial(lr, *evaluate(stolen.model, slice_)))
@@ -79,7 +87,7 @@ def search(
         )
     best = max(finals or trials, key=lambda trial: trial.rank)
     steps = recipe.steps(len(samples))
-    final = _run(attack, release, samples, classes, recipe, best.lr, steps, seed)
+    final = _run(attack, release, samples, source, classes, recipe, best.lr, steps, seed)
     return Found(final, best, trials + finals, recipe.total_steps(len(samples)))
 
 
@@ -87,6 +95,7 @@ def _run(
     attack: Attack,
     release: Release,
     samples: Resident,
+    source: Resident | None,
     classes: tuple[str, ...],
     recipe: Recipe,
     lr: float,
@@ -97,6 +106,7 @@ def _run(
         release,
         samples,
         classes,
+        source=source,
         lr=lr,
         steps=steps,
         batch=recipe.batch,

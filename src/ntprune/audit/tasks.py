@@ -26,13 +26,16 @@ from ntprune.release.card import versions
 from ntprune.release.files import WEIGHTS
 from ntprune.sparsity import MaskSet
 
+# Labelled images of the source that a thief has for an attack that needs some.
+SOURCE_IMAGES = 1000
+
 
 def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     """One attack with one budget and one seed; the test split is read once, at the end.
 
     Spec: `attack`, `release` (SHA-256 of the weights, or null for an attack that uses none),
     `model` (blueprint for an attack without a release), `target` (content hash), `n`, `seed`,
-    `recipe`.
+    `recipe`, and for an attack that needs source images `source` (content hash).
 
     Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
     `lr`; `trials`; `first_loss` and `last_loss` of training and how far it was still `falling`;
@@ -45,7 +48,12 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     samples = pool.take(subset(target.pool.labels, spec["n"], spec["seed"]))
     attack = make_attack(spec["attack"])
     recipe = Recipe.model_validate(spec["recipe"])
-    found = search(attack, release, samples, target.classes, recipe, spec["seed"])
+    source = None
+    if attack.threat.source:
+        images, _ = _resident(context, spec["source"], release.model.preprocessing)
+        count = min(SOURCE_IMAGES, len(images))
+        source = images.take(subset(images.labels.cpu(), count, spec["seed"]))
+    found = search(attack, release, samples, target.classes, recipe, spec["seed"], source)
     log = found.stolen.log
     return {
         "accuracy": accuracy(found.stolen.model, test),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, OneCycleLR
 
 from ntprune.engine.batches import Batches
 from ntprune.errors import TrainingDivergedError
@@ -63,13 +63,14 @@ class TrainLog:
 def make_optimiser(
     parameters: Iterable[nn.Parameter], name: str, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """`adamw` or `sgd` (momentum 0.9), fused."""
+    """`adamw`, `adam` (weight decay as L2 penalty) or `sgd` (Nesterov momentum 0.9), fused."""
     wanted = [p for p in parameters if p.requires_grad]
     if name == "sgd":
         return torch.optim.SGD(
             wanted, lr=lr, momentum=0.9, weight_decay=weight_decay, nesterov=True, fused=True
         )
-    return torch.optim.AdamW(wanted, lr=lr, weight_decay=weight_decay, fused=True)
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(wanted, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def train(
@@ -80,6 +81,7 @@ def train(
     lr: float,
     weight_decay: float = 5e-4,
     optimiser: str = "adamw",
+    schedule: str = "one-cycle",
     parameters: Iterable[nn.Parameter] | None = None,
     prepare: Callable[[torch.optim.Optimizer], object] | None = None,
     loss: LossFunction = F.cross_entropy,
@@ -94,7 +96,8 @@ def train(
         model: changed in place.
         batches: where images and labels come from.
         steps: optimiser steps, at least 1.
-        lr: peak of a one-cycle schedule (30 % warm-up, cosine down).
+        lr: the rate throughout, or the peak of the cycle.
+        schedule: `one-cycle` (30 % warm-up, cosine down) or `constant`.
         parameters: what is trained; everything if not given.
         prepare: called once with the optimiser, for instance to attach masks.
         loss: of logits (N×classes) and labels (N).
@@ -108,7 +111,11 @@ def train(
     opt = make_optimiser(parameters or model.module.parameters(), optimiser, lr, weight_decay)
     if prepare is not None:
         prepare(opt)
-    schedule = OneCycleLR(opt, max_lr=lr, total_steps=max(2, steps), cycle_momentum=False)
+    cycle = (
+        OneCycleLR(opt, max_lr=lr, total_steps=max(2, steps), cycle_momentum=False)
+        if schedule == "one-cycle"
+        else ConstantLR(opt, factor=1)
+    )
     losses: list[Tensor] = []
     enter = mode or model.module.train
     enter()
@@ -118,7 +125,7 @@ def train(
         opt.zero_grad(set_to_none=True)
         value.backward()
         opt.step()
-        schedule.step()
+        cycle.step()
         losses.append(value.detach())
         if on_step is not None and every and (step % every == 0 or step == steps):
             on_step(step)
