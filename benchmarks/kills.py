@@ -87,7 +87,9 @@ def trial(folder: Path, number: int, jobs: int, expected: dict[str, bytes]) -> d
     if victim is None:
         found["whom"] = "nobody, it had ended"
     else:
-        os.kill(victim, signal.SIGKILL)
+        found["whom"] = "driver" if victim == process.pid else "worker"
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
     code = process.wait()
     if code:
         finish(folder, out)
