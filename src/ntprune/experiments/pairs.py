@@ -57,7 +57,8 @@ PAIRS = {
         {"sparsity": 0.7},
     ),
 }
-PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 1.0}
+# A quarter of the point that may be lost is left for what validation cannot foresee of the test.
+PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 0.75}
 
 
 def main() -> None:
