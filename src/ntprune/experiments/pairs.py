@@ -87,7 +87,7 @@ def run(name: str, out: Path, results: Path) -> None:
         + ["--out", str(release)],
         "audit": ["audit", str(release), "--target", pair.target, "--out", str(audit)]
         + _options(pair.audit)
-        + ["--ledger", str(out / "jobs")],
+        + ["--ledger", str(out / "jobs"), "--engine", "process", "--workers", "2"],
         "report": ["report", str(audit), "--out", str(out / "report.html")],
     }
     finished = {"pretrain": base, "protect": release, "audit": audit / "report.json"}
