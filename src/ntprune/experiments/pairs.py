@@ -57,7 +57,8 @@ PAIRS = {
         {"sparsity": 0.7},
     ),
 }
-PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 1.0}
+# A quarter of the point that may be lost is left for what validation cannot foresee of the test.
+PROTECT: dict[str, Any] = {"sparsity": 0.96, "max-source-drop": 0.75}
 
 
 def main() -> None:
@@ -86,7 +87,7 @@ def run(name: str, out: Path, results: Path) -> None:
         + ["--out", str(release)],
         "audit": ["audit", str(release), "--target", pair.target, "--out", str(audit)]
         + _options(pair.audit)
-        + ["--ledger", str(out / "jobs")],
+        + ["--ledger", str(out / "jobs"), "--engine", "process", "--workers", "2"],
         "report": ["report", str(audit), "--out", str(out / "report.html")],
     }
     finished = {"pretrain": base, "protect": release, "audit": audit / "report.json"}

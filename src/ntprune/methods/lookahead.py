@@ -35,7 +35,7 @@ class Lookahead:
         seed: of every draw.
     """
 
-    LRS = (1e-3, 1e-2)
+    LRS = (1e-3, 3e-2)
     FEWEST = 16
     POLITE = 1 / 2
 

@@ -32,7 +32,7 @@ from ntprune.methods.lookahead import Lookahead
 from ntprune.methods.registry import method
 from ntprune.methods.strength import quick_thief
 from ntprune.methods.target_head import TargetHead
-from ntprune.objectives import clamped_cross_entropy, fisher_ratio
+from ntprune.objectives import clamped_cross_entropy, distilled_cross_entropy, fisher_ratio
 from ntprune.sparsity import ADMM, GlobalMagnitude, MaskSet, cubic
 
 
@@ -50,6 +50,7 @@ class NTPSettings(Settings):
             on the source alone.
         push: learning rate of the former relative to the latter, at first; the controller moves it.
         recover: source steps of an outer step.
+        distill: share of these that follows the outputs of the model as given instead of labels.
         lookahead: weight of the lookahead gradient, 0 for none.
         depth, every: steps of the simulated thief, and after which of them a gradient is taken.
         refit: steps of the target head before each round.
@@ -66,9 +67,10 @@ class NTPSettings(Settings):
     thief_alpha: float = Field(default=1.0, ge=0)
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
-    finish: int = Field(default=400, ge=1)
+    finish: int = Field(default=600, ge=1)
     push: float = Field(default=2.0, gt=0, le=4)
     recover: int = Field(default=4, ge=1)
+    distill: float = Field(default=0.7, ge=0, le=1)
     lookahead: float = Field(default=3.0, ge=0)
     depth: int = Field(default=9, ge=1)
     every: int = Field(default=3, ge=1)
@@ -107,6 +109,8 @@ class _Run:
         self.settings = settings
         self.work = work
         self.model = work.model
+        self.teacher = work.model.copy()
+        self.teacher.module.eval()
         self.prunable = self.model.prunable()
         weights = list(self.prunable.values())
         projection = GlobalMagnitude(settings.ceiling)
@@ -197,7 +201,7 @@ class _Run:
         self.average.restart()
         # From here on the strength is the learning rate of the push relative to the source's.
         self.controller = Controller(
-            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=4.0
+            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=20.0
         )
         best: tuple[tuple[bool, float], dict[str, Tensor]] | None = None
         every = max(1, settings.finish // self.CHECKS)
@@ -293,7 +297,11 @@ class _Run:
             push.step()
             for _ in range(self.settings.recover):
                 images, labels = self.source.next()
-                loss = F.cross_entropy(self.model(images), labels)
+                with torch.no_grad():
+                    teacher = self.teacher(images)
+                loss = distilled_cross_entropy(
+                    self.model(images), labels, teacher, self.settings.distill
+                )
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
