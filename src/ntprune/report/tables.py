@@ -70,7 +70,7 @@ def gaps(audit: Audit, protocol: str) -> Table:
     rows = [
         (
             clean(name),
-            attack_class(name).summary if name in known else NONE,
+            _summary(name, known),
             points(curve.mean_gap),
             signed(curve.slc_auc, 3),
         )
@@ -85,6 +85,17 @@ def gaps(audit: Audit, protocol: str) -> Table:
             signed(envelope.slc_auc, 3),
         )
     )
+    strong = len(rows) - 1
+    if envelope.or_scratch is not None:
+        rows.append(
+            (
+                "… who may also give up",
+                "as above, training from scratch being one more choice: below zero only by the "
+                "noise of that choice",
+                points(envelope.or_scratch.mean_gap),
+                signed(envelope.or_scratch.slc_auc, 3),
+            )
+        )
     return Table(
         "Distance of each attack on the released file from training from scratch. Mean gap: "
         "average accuracy difference in points. SLC-AUC: area between the two curves over the "
@@ -92,8 +103,15 @@ def gaps(audit: Audit, protocol: str) -> Table:
         ("Attack", "What the thief does", "Mean gap", "SLC-AUC"),
         tuple(rows),
         words=(0, 1),
-        strong=(len(rows) - 1,),
+        strong=(strong,),
     )
+
+
+def _summary(attack: str, known: set[str]) -> str:
+    kind, _, recipe = attack.partition("@")
+    if kind not in known:
+        return NONE
+    return attack_class(kind).summary + (f"; recipe {clean(recipe)}" if recipe else "")
 
 
 def chosen(audit: Audit, protocol: str) -> Table | None:
