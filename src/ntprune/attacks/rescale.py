@@ -23,8 +23,9 @@ class Rescale(Attack):
     A filter's norm is invisible behind BatchNorm, yet one a thousand times too large makes its
     learning rate a million times too small (Laarhoven 2017). Shifts can kill ReLUs on the target
     alone, statistics can be scrambled, logits can be scaled until the loss is flat. So, on the
-    thief's own images and without labels: filters get the norm of a fresh initialisation, scales
-    and shifts far outside the usual are taken back (in the spirit of Mishkin and Matas 2016), and
+    thief's own images and without labels: filters get the norm of a fresh initialisation,
+    BatchNorms the statistics of those images in a way that keeps what they compute, scales and
+    shifts far outside the usual are taken back (in the spirit of Mishkin and Matas 2016), and
     BatchNorm statistics are estimated anew. Then all weights are fine-tuned.
     """
 
@@ -44,6 +45,7 @@ class Rescale(Attack):
         images = theft.samples.images[:512]
         hidden = normalised(theft.model, images[:2])
         level_filters(hidden, theft.model, theft.fresh())
+        rebase_statistics(theft.model, images)
         put_right(theft.model, images, {giver for giver, _ in hidden})
         reestimate_batchnorm(theft.model, theft.samples)
         return theft.train()
@@ -73,6 +75,45 @@ def level_filters(hidden: list[tuple[nn.Module, _BatchNorm]], model: Model, fres
             norm.running_var.mul_(factor.square())
             if norm.affine:
                 norm.weight.mul_((norm.running_var + norm.eps).sqrt() / (factor * before))
+
+
+@torch.no_grad()
+def rebase_statistics(model: Model, images: Tensor) -> None:
+    """Give each BatchNorm the statistics of `images`, scale and shift making up for them.
+
+    On `images` the function in eval mode stays what it was, and in train mode it becomes the same:
+    what only worked with statistics that no image has now works with those of the thief's images.
+
+    Args:
+        model: left in eval mode.
+        images: resized images, uint8, N×C×H×W, of which N and positions together exceed one.
+    """
+    done: set[nn.Module] = set()
+
+    def rebase(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        norm: Any = layer
+        if norm in done:
+            return
+        done.add(norm)
+        rest = [d for d in range(inputs[0].dim()) if d != 1]
+        var, mean = torch.var_mean(inputs[0], dim=rest, correction=0)
+        slope = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.add_(slope * (mean - norm.running_mean))
+        norm.weight.copy_(slope * (var + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var)
+
+    model.module.eval()
+    hooks = [
+        layer.register_forward_pre_hook(rebase)
+        for layer in model.module.modules()
+        if isinstance(layer, _BatchNorm) and layer.affine and layer.running_mean is not None
+    ]
+    try:
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @torch.no_grad()
