@@ -112,8 +112,8 @@ def test_steps(samples: int, steps: int) -> None:
 def test_steps_of_a_point() -> None:
     assert PROTOCOLS["quick/1"].recipe.total_steps(8) == 100 + 3 * 25
     halving = Recipe(lrs=(1.0,) * 5, min_steps=80, search_share=0.125, finalists=2)
-    assert halving.trial_steps(8) == (10, 32)
-    assert halving.total_steps(8) == 80 + 5 * 10 + 2 * 32
+    assert halving.trial_steps(8) == (10, 20)
+    assert halving.total_steps(8) == 80 + 5 * 10 + 2 * 20
 
 
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:

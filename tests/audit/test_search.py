@@ -9,7 +9,7 @@ import torch
 from tests.release.toys import base, toy
 
 from ntprune.audit import Recipe
-from ntprune.audit.search import Trial, search
+from ntprune.audit.search import Thief, Trial, search
 from ntprune.engine import Resident
 from ntprune.errors import TrainingDivergedError
 
@@ -45,7 +45,7 @@ def run(
         return scores[model]
 
     monkeypatch.setattr("ntprune.audit.search.evaluate", evaluate)
-    return search(attack, "R", SAMPLES, ("a",), RECIPE, 5), seen  # type: ignore[arg-type]
+    return search(Thief(attack, "R", ("a",), RECIPE, 5), SAMPLES), seen  # type: ignore[arg-type]
 
 
 def test_accuracy_on_the_slice_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_only_finalists_get_a_longer_trial(monkeypatch: pytest.MonkeyPatch) -> N
         "ntprune.audit.search.evaluate",
         lambda model, _: (longer if len(attack.calls) > 3 else short)[model],
     )
-    found = search(attack, "R", SAMPLES, ("a",), recipe, 5)  # type: ignore[arg-type]
+    found = search(Thief(attack, "R", ("a",), recipe, 5), SAMPLES)  # type: ignore[arg-type]
     assert [(c["lr"], c["steps"]) for c in attack.calls] == [
         (1e-3, 10), (1e-2, 10), (1e-1, 10), (1e-2, 20), (1e-1, 20), (1e-1, 40),
     ]  # fmt: skip
@@ -112,7 +112,7 @@ def test_every_run_starts_from_the_release_as_it_is() -> None:
     mine = samples.take(torch.arange(20))
     recipe = Recipe(lrs=(1e-2,), min_steps=4, epochs=1)
     attack, classes = make_attack("finetune"), toy(1).classes
-    one, two = (search(attack, release, mine, classes, recipe, 0) for _ in range(2))
+    one, two = (search(Thief(attack, release, classes, recipe, 0), mine) for _ in range(2))
     after = release.model.module.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
     assert one.trials == two.trials

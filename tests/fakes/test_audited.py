@@ -44,9 +44,7 @@ def measured(
 
 
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
-def test_the_audit_sees_through(
-    fake: Fake, base: Release, source: Domain, ledger: Path
-) -> None:
+def test_the_audit_sees_through(fake: Fake, base: Release, source: Domain, ledger: Path) -> None:
     # A target with a large head start and a large test split: shares of it mean something.
     target = ntprune.domain("blended:syndigits")
     row = measured(fake, base, source, target, ledger, REDUCED)

@@ -40,7 +40,7 @@ class Recipe(BaseModel):
     validation_share: float = 0.2
     search_share: float = 0.25
     finalists: int = Field(default=0, ge=0)
-    finalist_share: float = 0.4
+    finalist_share: float = 0.25
 
     def steps(self, samples: int) -> int:
         """Optimiser steps of the final run on `samples` images."""
@@ -175,6 +175,7 @@ _HALVING = Recipe(
     min_steps=120,
     search_share=0.125,
     finalists=2,
+    finalist_share=0.25,
 )
 
 STANDARD = Protocol(
@@ -185,8 +186,8 @@ STANDARD = Protocol(
     attacks=_STANDARD,
     controls={
         "unprotected": _FREE + ("probe-finetune",),
-        "magnitude": _FREE + _KEPT + ("regrow",),
-        "random": _FREE,
+        "magnitude": _FREE + _KEPT,
+        "random": ("finetune-new-head",),
         "null": ("null",),
     },
 )

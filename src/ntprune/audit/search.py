@@ -37,81 +37,84 @@ class Found:
     steps: int
 
 
-def search(
-    attack: Attack,
-    release: Release,
-    samples: Resident,
-    classes: tuple[str, ...],
-    recipe: Recipe,
-    seed: int,
-    source: Resident | None = None,
-) -> Found:
-    """Try every learning rate on part of `samples`, then attack with the best on all of them.
+@dataclass(frozen=True)
+class Thief:
+    """Who attacks what, by which recipe; every run starts from the release as it is.
 
-    Successive halving, where the recipe has finalists: only the best of the first, short trials
-    get a second, longer one, and those alone are chosen from. The first samples of a nested,
-    balanced subset are a balanced slice, so they are held out. Every run starts from the release
-    as it is.
-
-    Args:
-        attack, release, classes: who attacks what, for a target with which classes.
-        samples: the thief's, in the order of its nested subset.
+    Attributes:
+        attack, release, classes: the attack on what, for a target with which classes.
         recipe: how it trains and searches.
         seed: of the thief.
         source: its labelled source images, for an attack that needs some.
-
-    Raises:
-        TrainingDivergedError: every learning rate diverged.
     """
-    cut = held_out(len(samples), recipe.validation_share)
-    slice_ = Resident(samples.images[:cut], samples.labels[:cut])
-    rest = Resident(samples.images[cut:], samples.labels[cut:])
 
-    def attempt(lrs: Iterable[float], steps: int) -> list[Trial]:
+    attack: Attack
+    release: Release
+    classes: tuple[str, ...]
+    recipe: Recipe
+    seed: int
+    source: Resident | None = None
+
+    def attempt(self, samples: Resident, lrs: Iterable[float], steps: int) -> list[Trial]:
+        """Rates tried on part of `samples`, judged on the rest; those that diverge are left out.
+
+        The first samples of a nested, balanced subset are a balanced slice, so they are held out.
+        """
+        cut = held_out(len(samples), self.recipe.validation_share)
+        slice_ = Resident(samples.images[:cut], samples.labels[:cut])
+        rest = Resident(samples.images[cut:], samples.labels[cut:])
         trials = []
         for lr in lrs:
             try:
-                stolen = _run(attack, release, rest, source, classes, recipe, lr, steps, seed)
+                stolen = self.train(rest, lr, steps)
             except TrainingDivergedError:
                 continue
             trials.append(Trial(lr, *evaluate(stolen.model, slice_)))
         return trials
 
-    short, longer = recipe.trial_steps(len(samples))
-    trials = attempt(recipe.lrs, short)
-    best_first = sorted(trials, key=lambda trial: trial.rank, reverse=True)
-    finals = attempt([t.lr for t in best_first[: recipe.finalists]], longer)
+    def train(self, samples: Resident, lr: float, steps: int) -> Stolen:
+        """One run on all of `samples`.
+
+        Raises:
+            TrainingDivergedError: the loss was not finite at the end.
+        """
+        return self.attack(
+            self.release,
+            samples,
+            self.classes,
+            source=self.source,
+            lr=lr,
+            steps=steps,
+            batch=self.recipe.batch,
+            optimiser=self.recipe.optimiser,
+            schedule=self.recipe.schedule,
+            weight_decay=self.recipe.weight_decay,
+            seed=stream_seed(self.seed, "thief", len(samples)),
+        )
+
+
+def search(thief: Thief, samples: Resident) -> Found:
+    """Try every learning rate on part of `samples`, then attack with the best on all of them.
+
+    Successive halving, where the recipe has finalists: only the best of the first, short trials
+    get a second, longer one, and those alone are chosen from.
+
+    Args:
+        thief: who searches.
+        samples: its own, in the order of its nested subset.
+
+    Raises:
+        TrainingDivergedError: every learning rate diverged.
+    """
+    recipe, count = thief.recipe, len(samples)
+    short, longer = recipe.trial_steps(count)
+    trials = thief.attempt(samples, recipe.lrs, short)
     if not trials:
         raise TrainingDivergedError(
-            f"attack '{attack.name}' diverged at every learning rate of {list(recipe.lrs)}"
+            f"attack '{thief.attack.name}' diverged at every learning rate of {list(recipe.lrs)}"
         )
+    ranking = sorted(trials, key=lambda trial: trial.rank, reverse=True)
+    finals = thief.attempt(samples, [t.lr for t in ranking[: recipe.finalists]], longer)
     best = max(finals or trials, key=lambda trial: trial.rank)
-    steps = recipe.steps(len(samples))
-    final = _run(attack, release, samples, source, classes, recipe, best.lr, steps, seed)
-    return Found(final, best, trials + finals, recipe.total_steps(len(samples)))
-
-
-def _run(
-    attack: Attack,
-    release: Release,
-    samples: Resident,
-    source: Resident | None,
-    classes: tuple[str, ...],
-    recipe: Recipe,
-    lr: float,
-    steps: int,
-    seed: int,
-) -> Stolen:
-    return attack(
-        release,
-        samples,
-        classes,
-        source=source,
-        lr=lr,
-        steps=steps,
-        batch=recipe.batch,
-        optimiser=recipe.optimiser,
-        schedule=recipe.schedule,
-        weight_decay=recipe.weight_decay,
-        seed=stream_seed(seed, "thief", len(samples)),
-    )
+    final = thief.train(samples, best.lr, recipe.steps(count))
+    return Found(final, best, trials + finals, recipe.total_steps(count))

@@ -13,7 +13,7 @@ import torch
 from ntprune.attacks import make_attack
 from ntprune.audit.protocol import Recipe
 from ntprune.audit.scales import stray_statistics, weight_scales
-from ntprune.audit.search import search
+from ntprune.audit.search import Thief, search
 from ntprune.audit.subsets import subset
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import AuditError
@@ -53,7 +53,8 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
         images, _ = _resident(context, spec["source"], release.model.preprocessing)
         count = min(SOURCE_IMAGES, len(images))
         source = images.take(subset(images.labels.cpu(), count, spec["seed"]))
-    found = search(attack, release, samples, target.classes, recipe, spec["seed"], source)
+    thief = Thief(attack, release, target.classes, recipe, spec["seed"], source)
+    found = search(thief, samples)
     log = found.stolen.log
     return {
         "accuracy": accuracy(found.stolen.model, test),
