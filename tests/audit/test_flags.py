@@ -32,6 +32,11 @@ def unprotected(low: float, high: float) -> dict[str, Control]:
     return {"unprotected": Control(source=0.9, sparsity=0, attacks={}, envelope=best)}
 
 
+def magnitude(gap: float) -> dict[str, Control]:
+    best = envelope(gap, gap)
+    return {"magnitude": Control(source=0.9, sparsity=0.9, attacks={}, envelope=best)}
+
+
 def gaps(**gap: float) -> dict[str, Any]:
     """Attacks by name, `_` for `-`, and their mean gaps."""
     return {
@@ -160,6 +165,16 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "unusual-scale",
         {"strays": {"a": 0.0, "b": 0.3}},
         {"strays": {"a": 0.25, "b": 0.0}},
+    ),
+    "directions": (
+        "same-encoder",
+        {"directions": {"a": (1.0, 1.00001), "b": (0.5, 0.5)}},
+        {"directions": {"a": (1.0, 1.00001), "b": (0.5, 0.51)}},
+    ),
+    "a plain mask": (
+        "plain-mask",
+        {"controls": unprotected(0.1, 0.3) | magnitude(-0.1445)},
+        {"controls": unprotected(0.1, 0.3) | magnitude(-0.1)},
     ),
     "rising": (
         "still-rising",

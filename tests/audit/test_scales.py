@@ -11,7 +11,7 @@ from tests.fakes.fake import Fake
 from tests.fakes.table import FAKES
 
 from ntprune.audit.flags import raise_flags
-from ntprune.audit.scales import stray_statistics, weight_scales
+from ntprune.audit.scales import filter_directions, stray_statistics, weight_scales
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods import make_method
@@ -28,7 +28,13 @@ def flags(model: Model, base: Release, images: Resident) -> set[str]:
     ours, bare = weight_scales(model), weight_scales(base.model)
     scales = {name: (ours[name], bare[name]) for name in ours}
     strays = stray_statistics(model, images)
-    return {flag.name for flag in raise_flags(replace(CALM, scales=scales, strays=strays))}
+    ours, bare = filter_directions(model), filter_directions(base.model)
+    found = {
+        "scales": scales,
+        "strays": strays,
+        "directions": {name: (ours[name], bare[name]) for name in ours},
+    }
+    return {flag.name for flag in raise_flags(replace(CALM, **found))}
 
 
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
@@ -37,7 +43,7 @@ def test_fakes_that_play_with_scales_are_seen(
 ) -> None:
     made = fake.make(tiny_base, tiny_source, tiny_target)
     seen = flags(made.model, tiny_base, images)
-    assert seen == fake.flags & {"unusual-scale"}
+    assert seen == fake.flags & {"unusual-scale", "same-encoder"}
 
 
 @pytest.mark.parametrize("method", ["magnitude", "random"])

@@ -20,9 +20,9 @@ _FREE = ("finetune", "finetune-new-head")
 REDUCED = Protocol(
     name="reduced/1",
     # Below, a head that knows the classes is a head start of its own, and a new one isn't.
-    first=64,
+    first=128,
     points=2,
-    last=512,
+    last=1024,
     seeds=3,
     recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=50, epochs=1),
     attacks=(*_FREE, "masked", "rescale", "probe-finetune"),
@@ -47,8 +47,11 @@ def measured(
 def test_the_audit_sees_through(fake: Fake, base: Release, source: Domain, ledger: Path) -> None:
     # A target with a large head start and a large test split: shares of it mean something.
     target = ntprune.domain("blended:syndigits")
-    row = measured(fake, base, source, target, ledger, REDUCED)
-    print(row)
+    rules = REDUCED
+    if "plain-mask" in fake.flags:
+        controls = REDUCED.controls | {"magnitude": _FREE}
+        rules = REDUCED.model_copy(update={"name": "reduced-mask/1", "controls": controls})
+    row = measured(fake, base, source, target, ledger, rules)
     assert row["share"] >= fake.share, row
     assert row["naming_flags"], row
 

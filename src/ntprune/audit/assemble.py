@@ -76,7 +76,6 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         controls["null"] = _null(plan, findings, yardstick)
     before = findings.singles["unprotected"]["accuracy"]
     after = findings.singles["release"]["accuracy"]
-    bare = findings.singles["unprotected"].get("scales", {})
     flags = raise_flags(
         Evidence(
             protocol=plan.protocol,
@@ -88,11 +87,8 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             envelope=overall,
             controls=controls,
             missing=findings.missing,
-            scales={
-                layer: (released, bare[layer])
-                for layer, released in findings.singles["release"].get("scales", {}).items()
-                if layer in bare
-            },
+            scales=_beside(findings, "scales"),
+            directions=_beside(findings, "directions"),
             strays=findings.singles["release"].get("strays", {}),
         )
     )
@@ -118,6 +114,15 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             seconds=round(sum(result["seconds"] for result in findings.costs), 1),
         ),
     )
+
+
+def _beside(findings: Findings, what: str) -> dict[str, tuple[float, float]]:
+    """A figure of each weight in the release and in the unprotected model.
+
+    Ledgers of older versions may not have it.
+    """
+    released, bare = (findings.singles[s].get(what, {}) for s in ("release", "unprotected"))
+    return {name: (ours, bare[name]) for name, ours in released.items() if name in bare}
 
 
 def _require_enough(plan: Plan, findings: Findings) -> None:

@@ -21,6 +21,8 @@ class Evidence:
         points: every attacked point.
         scratch, attacks, envelope, controls: as in the report.
         scales: of each weight, root mean square in the release and in the unprotected model.
+        directions: of each encoder weight, a number for the directions of its filters in the
+            release and in the unprotected model.
         strays: of each BatchNorm of the release, the share of channels whose running statistics
             are not those of source images.
         missing: what could not be measured.
@@ -35,6 +37,7 @@ class Evidence:
     envelope: Envelope
     controls: dict[str, Control]
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
+    directions: dict[str, tuple[float, float]] = field(default_factory=dict)
     strays: dict[str, float] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
 

@@ -197,6 +197,8 @@ CHECKS: tuple[Check, ...] = (
     tricks.normalisation_games,
     tricks.head_only,
     tricks.unusual_scale,
+    tricks.same_encoder,
+    tricks.plain_mask,
     _scratch_not_monotone,
     _chance_level,
     _budget_below_classes,

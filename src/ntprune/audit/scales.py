@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ntprune.engine import Resident
+from ntprune.engine import Resident, generator
 from ntprune.models import Model
 
 # A channel strays if its mean is off by more than one standard deviation, or its standard deviation
@@ -32,6 +33,23 @@ def weight_scales(model: Model) -> dict[str, float]:
     found = {n: float(v.double().square().mean().sqrt()) for n, v in alive.items() if len(v)}
     # JSON has no infinity; whatever is not finite is as unusual as a scale of zero.
     return {name: scale if math.isfinite(scale) else 0.0 for name, scale in found.items()}
+
+
+@torch.no_grad()
+def filter_directions(model: Model) -> dict[str, float]:
+    """One number for each encoder weight with two or more dimensions, by name.
+
+    Filters are scaled to length one and projected on a fixed random direction: two weights with
+    the same number have filters that differ in length alone.
+    """
+    found = {}
+    for name, value in model.prunable().items():
+        filters = F.normalize(value.detach().cpu().double().flatten(1), dim=1)
+        draw = generator(0, "directions", name)
+        along = torch.randn(filters.shape, generator=draw, dtype=torch.float64)
+        number = float((filters * along).sum() / math.sqrt(len(filters)))
+        found[name] = number if math.isfinite(number) else 0.0
+    return found
 
 
 @torch.no_grad()

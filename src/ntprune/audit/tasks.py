@@ -12,7 +12,7 @@ import torch
 
 from ntprune.attacks import make_attack
 from ntprune.audit.protocol import Recipe
-from ntprune.audit.scales import stray_statistics, weight_scales
+from ntprune.audit.scales import filter_directions, stray_statistics, weight_scales
 from ntprune.audit.search import Thief, search
 from ntprune.audit.subsets import subset
 from ntprune.engine import Resident, accuracy
@@ -96,6 +96,7 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
         "accuracy": accuracy(release.model, test),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
         "scales": weight_scales(release.model),
+        "directions": filter_directions(release.model),
         "strays": stray_statistics(release.model, test),
         "steps": 0,
         "seconds": time.perf_counter() - start,

@@ -20,6 +20,11 @@ _FAR = 30.0
 # Share of a layer's channels that may have statistics of their own.
 _STRAYS = 0.25
 
+# Difference of two projections that is rounding.
+_SAME = 1e-4
+# Mean gap by which a defence must beat a plain mask.
+_LITTLE = 0.01
+
 _KEPT_AND_FREE = {
     "masked": ("finetune", "regrow"),
     "masked-new-head": ("finetune-new-head",),
@@ -99,6 +104,31 @@ def unusual_scale(e: Evidence) -> Iterator[Flag]:
             message=f"the file has {' and '.join(seen)}: training leaves no such thing, and "
             "fixed-rate fine-tuning stumbles over it without any protection",
         )
+
+
+def same_encoder(e: Evidence) -> Iterator[Flag]:
+    """Nothing was done to what a thief wants."""
+    if e.directions and all(abs(ours - bare) < _SAME for ours, bare in e.directions.values()):
+        yield Flag(
+            name="same-encoder",
+            message="every filter of the encoder points where the unprotected model's does: what "
+            "was changed are scales, normalisation or the head, which a thief can replace",
+        )
+
+
+def plain_mask(e: Evidence) -> Iterator[Flag]:
+    """A plain mask does as much."""
+    plain = e.controls.get("magnitude")
+    if plain is None or e.envelope.mean_gap < plain.envelope.mean_gap - _LITTLE:
+        return
+    yield Flag(
+        name="plain-mask",
+        message=(
+            f"magnitude pruning to the same sparsity leaves a thief {plain.envelope.mean_gap:+.3f} "
+            f"in mean gap, this file {e.envelope.mean_gap:+.3f}: whatever protection there is, a "
+            "mask that never saw the target gives as much"
+        ),
+    )
 
 
 def _best(e: Evidence, names: tuple[str, ...]) -> str | None:
