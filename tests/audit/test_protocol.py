@@ -114,6 +114,7 @@ def test_steps_of_a_point() -> None:
     halving = Recipe(lrs=(1.0,) * 5, min_steps=80, search_share=0.125, finalists=2)
     assert halving.trial_steps(8) == (10, 20)
     assert halving.total_steps(8) == 80 + 5 * 10 + 2 * 20
+    assert halving.model_copy(update={"confirm": True}).total_steps(8) == 2 * 80 + 5 * 10 + 2 * 20
 
 
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,21 @@ def test_only_finalists_get_a_longer_trial(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.steps == 3 * 10 + 2 * 20 + 40
 
 
+def test_the_best_rate_is_confirmed_at_full_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = RECIPE.model_copy(update={"confirm": True})
+    attack, short = Recorder(), {1e-3: (0.5, 0.1), 1e-2: (0.9, 9.0), 1e-1: (0.6, 0.2)}
+    monkeypatch.setattr(
+        "ntprune.audit.search.evaluate",
+        lambda model, _: (0.3, 0.3) if len(attack.calls) > 3 else short[model],
+    )
+    found = search(Thief(attack, "R", ("a",), recipe, 5), SAMPLES)  # type: ignore[arg-type]
+    assert [(c["lr"], c["steps"]) for c in attack.calls[3:]] == [(1e-2, 40), (1e-2, 40)]
+    assert [len(c["samples"]) for c in attack.calls[3:]] == [8, 10]
+    assert found.best == Trial(1e-2, 0.3, 0.3), "the rate stays, what is known of it changes"
+    assert len(found.trials) == 4
+    assert found.steps == 3 * 10 + 40 + 40
+
+
 def test_a_rate_that_diverges_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = {1e-3: (0.5, 0.3), 1e-2: (0.4, 0.1)}
     found, _ = run(monkeypatch, scores, Recorder(diverging=(1e-1,)))

@@ -23,8 +23,8 @@ REDUCED = Protocol(
     first=128,
     points=2,
     last=1024,
-    seeds=3,
-    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=50, epochs=1),
+    seeds=2,
+    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=50, epochs=1, confirm=True),
     attacks=(*_FREE, "masked", "rescale", "probe-finetune"),
     controls={"unprotected": _FREE},
 )

@@ -26,6 +26,8 @@ class Recipe(BaseModel):
         search_share: steps of a first trial relative to the final run.
         finalists: how many rates go on to a second trial (successive halving); 0 for none.
         finalist_share: steps of a second trial relative to the final run.
+        confirm: whether the best rate is tried once more at the length of the final run. A thief
+            chooses between attacks by the last trial, and short ones favour what starts fast.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,7 @@ class Recipe(BaseModel):
     search_share: float = 0.25
     finalists: int = Field(default=0, ge=0)
     finalist_share: float = 0.25
+    confirm: bool = False
 
     def steps(self, samples: int) -> int:
         """Optimiser steps of the final run on `samples` images."""
@@ -54,7 +57,8 @@ class Recipe(BaseModel):
     def total_steps(self, samples: int) -> int:
         """Optimiser steps of a point: the final run and the search before it."""
         first, second = self.trial_steps(samples)
-        return self.steps(samples) + len(self.lrs) * first + self.finalists * second
+        search = len(self.lrs) * first + self.finalists * second
+        return search + self.steps(samples) * (2 if self.confirm else 1)
 
 
 class Protocol(BaseModel):
@@ -172,10 +176,10 @@ _STANDARD = (
 _PLUS = ("lora", "mix", "distill", "shrink-perturb", "transntl", "shot")
 _HALVING = Recipe(
     lrs=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    min_steps=120,
     search_share=0.125,
     finalists=2,
     finalist_share=0.25,
+    confirm=True,
 )
 
 STANDARD = Protocol(

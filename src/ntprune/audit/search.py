@@ -97,7 +97,8 @@ def search(thief: Thief, samples: Resident) -> Found:
     """Try every learning rate on part of `samples`, then attack with the best on all of them.
 
     Successive halving, where the recipe has finalists: only the best of the first, short trials
-    get a second, longer one, and those alone are chosen from.
+    get a second, longer one, and those alone are chosen from. Where it confirms, what is reported
+    of the best is a trial of full length.
 
     Args:
         thief: who searches.
@@ -116,5 +117,7 @@ def search(thief: Thief, samples: Resident) -> Found:
     ranking = sorted(trials, key=lambda trial: trial.rank, reverse=True)
     finals = thief.attempt(samples, [t.lr for t in ranking[: recipe.finalists]], longer)
     best = max(finals or trials, key=lambda trial: trial.rank)
+    confirmed = thief.attempt(samples, [best.lr] * recipe.confirm, recipe.steps(count))
     final = thief.train(samples, best.lr, recipe.steps(count))
-    return Found(final, best, trials + finals, recipe.total_steps(count))
+    tried = trials + finals + confirmed
+    return Found(final, (confirmed or [best])[0], tried, recipe.total_steps(count))
