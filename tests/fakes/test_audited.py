@@ -65,7 +65,7 @@ def test_the_record(base: Release, source: Domain, target: Domain, tmp_path: Pat
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "jobs").glob("*.json")}
     assert row["naive"] < 0.2 < row["naive_bare"]
     assert row["share"] < 0, "kept-head fine-tuning alone is fooled"
-    assert set(row["naming_flags"]) == {"unusual-scale", "chance-level"}
+    assert set(row["naming_flags"]) == {"unusual-scale", "chance-level", "same-encoder"}
     document = {
         "command": "python -m benchmarks.fakes",
         "source": source.name,
