@@ -323,7 +323,9 @@ def own(release: Release) -> Release:
     torch.manual_seed(0)
     module = Own().eval()
     pre = release.model.preprocessing
-    model = wrap(module, encoder="body", head="tail", classes=BARS, preprocessing=pre, name="narrow")
+    model = wrap(
+        module, encoder="body", head="tail", classes=BARS, preprocessing=pre, name="narrow"
+    )
     masks = MaskSet({n: torch.rand(p.shape) < 0.5 for n, p in model.prunable().items()})
     masks.apply_(module)
     return Release(model, masks, release.card)
