@@ -324,7 +324,7 @@ def own(release: Release) -> Release:
     module = Own().eval()
     pre = release.model.preprocessing
     model = wrap(
-        module, encoder="body", head="tail", classes=BARS, preprocessing=pre, name="narrow"
+        module, encoder="body", head="tail", classes=BARS, preprocessing=pre, name="test-narrow"
     )
     masks = MaskSet({n: torch.rand(p.shape) < 0.5 for n, p in model.prunable().items()})
     masks.apply_(module)
