@@ -11,7 +11,7 @@ from tests.attacks.thefts import base, pruned, resident, state, steal, tampered,
 from torch import Tensor, nn
 
 from ntprune.attacks.layers import normalised
-from ntprune.attacks.rescale import level_filters, put_right
+from ntprune.attacks.rescale import level_filters, put_right, rebase_statistics
 from ntprune.engine import evaluate
 from ntprune.models import Model, ModelSpec
 
@@ -105,6 +105,17 @@ def test_levelled_filters_compute_what_they_did(low: float) -> None:
     for (conv, _), (usual, _) in zip(_norms(model), _norms(fresh), strict=True):
         norms, wanted = (layer.weight.flatten(1).norm(dim=1) for layer in (conv, usual))
         torch.testing.assert_close(norms, wanted.square().mean().sqrt().expand_as(norms))
+
+
+def test_rebased_statistics_compute_what_they_did() -> None:
+    """On the thief's images in eval mode, and from now on in train mode as well."""
+    model = tampered(_scrambled).model
+    images = resident(1, 60).images
+    before = model(images)
+    rebase_statistics(model, images)
+    torch.testing.assert_close(model(images), before, atol=2e-3, rtol=1e-3)
+    model.module.train()
+    torch.testing.assert_close(model(images), before, atol=2e-3, rtol=1e-3)
 
 
 def test_pruned_filters_stay_and_nothing_becomes_infinite() -> None:

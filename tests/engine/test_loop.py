@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ntprune.domains import Domain
 from ntprune.engine import Batches, Resident, generator, train
-from ntprune.engine.loop import TrainLog
+from ntprune.engine.loop import TrainLog, make_optimiser
 from ntprune.errors import TrainingDivergedError
 from ntprune.models import Model
 from ntprune.release import Release
@@ -189,3 +189,28 @@ def test_phases_make_one_log_whose_figures_are_the_last_phases() -> None:
     three = both.then(TrainLog(torch.ones(1)))
     assert (len(three.losses), three.phase, three.first, three.last) == (22, 21, 1.0, 1.0)
     assert TrainLog(torch.ones(3)).then(both).phase == 13
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
+def test_schedules(model: Model, data: Resident, schedule: str) -> None:
+    seen: list[float] = []
+
+    def watch(optimiser: torch.optim.Optimizer) -> None:
+        optimiser.register_step_post_hook(lambda opt, *_: seen.append(opt.param_groups[0]["lr"]))
+
+    train(model.copy(), batches(data), 10, lr=1e-3, schedule=schedule, prepare=watch)
+    assert max(seen) == pytest.approx(1e-3)
+    assert (min(seen) == pytest.approx(1e-3)) is (schedule == "constant")
+
+
+def test_only_adamw_decouples_weight_decay() -> None:
+    """Without any gradient of the loss, Adam normalises the penalty to a step of length lr."""
+    moved = {}
+    for name in ("adam", "adamw"):
+        weight = torch.nn.Parameter(torch.ones(3))
+        optimiser = make_optimiser([weight], name, 0.1, 0.01)
+        weight.grad = torch.zeros(3)
+        optimiser.step()
+        moved[name] = 1 - weight.detach()
+    torch.testing.assert_close(moved["adam"], torch.full((3,), 0.1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(moved["adamw"], torch.full((3,), 0.001), atol=1e-6, rtol=0)
