@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,9 +30,11 @@ class Finish:
 
     Attributes:
         done: outer steps behind us.
+        total: outer steps in all.
     """
 
     CHECKS = 20
+    name = "finish"
 
     def __init__(self, run: Run, masks: MaskSet) -> None:
         settings = run.settings
@@ -59,15 +63,16 @@ class Finish:
             for target in run.work.targets
         ]
         self.best: tuple[tuple[bool, float], dict[str, Tensor]] | None = None
+        self.total = settings.finish
         self.done = 0
 
-    def advance(self) -> None:
+    def advance(self) -> float:
         """Outer steps up to the next check, and the check."""
         run, settings, work = self.run, self.run.settings, self.run.work
-        count = min(max(1, settings.finish // self.CHECKS), settings.finish - self.done)
+        count = min(max(1, self.total // self.CHECKS), self.total - self.done)
         # Not down to zero: the push and the controller need room to the end, and the average
         # is what is released.
-        cosine = max(0.15, 0.5 * (1 + math.cos(math.pi * self.done / settings.finish)))
+        cosine = max(0.15, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
         parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
         self.done += count
         with run.average.in_place():
@@ -82,12 +87,34 @@ class Finish:
         strength = self.controller.strength
         run.record("finish", parts, drop, strength, sparsity=self.masks.sparsity, thief=thief)
         self.controller.update(drop)
-        work.progress("finish", self.done, settings.finish, f"drop {drop:.2f} pp")
+        return drop
 
     def settle(self) -> None:
         """Give the model the weights of the best check."""
         assert self.best is not None
         self.run.model.module.load_state_dict(self.best[1])
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the finish depends on, apart from the run."""
+        return {
+            "masks": dict(self.masks),
+            "done": self.done,
+            "strength": self.controller.strength,
+            "best": self.best,
+            "source": self.source.state_dict(),
+            "push": self.push.state_dict(),
+            "lookaheads": [lookahead.state_dict() for lookahead in self.lookaheads],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`; its masks are those of the constructor."""
+        self.done = state["done"]
+        self.controller.strength = state["strength"]
+        self.best = state["best"]
+        self.source.load_state_dict(state["source"])
+        self.push.load_state_dict(state["push"])
+        for lookahead, theirs in zip(self.lookaheads, state["lookaheads"], strict=True):
+            lookahead.load_state_dict(theirs)
 
     def _outer_steps(self, steps: int) -> Tensor:
         """Each a push and what it takes to recover from it; the mean of the loss parts."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ntprune.engine import reestimate_batchnorm
 from ntprune.methods.base import Defence, Method, Outcome
 from ntprune.methods.ntp.finish import Finish
 from ntprune.methods.ntp.rounds import Rounds
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.settings import NTPSettings
 from ntprune.methods.registry import method
-from ntprune.sparsity import GlobalMagnitude, MaskSet
+from ntprune.sparsity import MaskSet
 
 
 @method
@@ -27,27 +26,17 @@ class NTP(Method):
     def run(self, work: Defence) -> Outcome:
         """ADMM rounds, then masked training; the strongest checkpoint inside the constraint."""
         run = Run(self.settings, work)
-        masks = self._support(run)
-        if self.settings.finish:
-            finish = Finish(run, masks)
-            while finish.done < self.settings.finish:
-                finish.advance()
-            finish.settle()
+        saved = work.resume()
+        if Finish.name in saved:
+            masks = MaskSet(saved[Finish.name]["masks"]).to(work.device)
         else:
-            masks.apply_(work.model.module)
-            reestimate_batchnorm(work.model, work.train)
+            rounds = Rounds(run)
+            run.complete(rounds, saved)
+            masks = rounds.masks()
+            if not self.settings.finish:
+                rounds.settle()
+                return Outcome(masks, run.steps)
+        finish = Finish(run, masks)
+        run.complete(finish, saved)
+        finish.settle()
         return Outcome(masks, run.steps)
-
-    def _support(self, run: Run) -> MaskSet:
-        """The weights that stay. After ADMM the model holds Z if no finish follows."""
-        if self.settings.support == "magnitude":
-            prunable = run.model.prunable()
-            largest = GlobalMagnitude(self.settings.ceiling)
-            chosen = largest.masks(list(prunable.values()), self.settings.sparsity)
-            return MaskSet(dict(zip(prunable, chosen, strict=True)))
-        rounds = Rounds(run)
-        while rounds.done < self.settings.rounds:
-            rounds.advance()
-        if not self.settings.finish:
-            rounds.settle()
-        return rounds.masks()

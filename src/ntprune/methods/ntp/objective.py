@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,6 +75,24 @@ class Objective:
             terms.append(self.settings.fisher * ratio - self.settings.alpha * target)
             parts.append(torch.stack((target.detach(), ratio.detach())))
         return torch.stack(terms).mean(), torch.stack(parts).mean(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The heads and the draws."""
+        return {
+            "heads": [head.head.state_dict() for head in self.heads],
+            "fitted": self.fitted,
+            "source": self.source.state_dict(),
+            "targets": [batches.state_dict() for batches in self.targets],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same work."""
+        for head, theirs in zip(self.heads, state["heads"], strict=True):
+            head.head.load_state_dict(theirs)
+        self.fitted = state["fitted"]
+        self.source.load_state_dict(state["source"])
+        for batches, theirs in zip(self.targets, state["targets"], strict=True):
+            batches.load_state_dict(theirs)
 
     def _batches(self, data: Resident, role: str) -> Batches:
         work = self.work

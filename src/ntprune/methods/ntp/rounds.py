@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ntprune.engine import reestimate_batchnorm
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.run import Run
@@ -15,8 +19,11 @@ from ntprune.sparsity import ADMM, GlobalMagnitude, MaskSet, cubic
 class Rounds:
     """W-step on the objective, Z-step, U-step, with sparsity rising to its end.
 
+    With support `magnitude` there is none: Z is the projection of the model as given.
+
     Attributes:
         done: rounds behind us.
+        total: rounds in all.
 
     Raises:
         LayerCollapseError: the sparsity asked for would empty a layer.
@@ -24,6 +31,7 @@ class Rounds:
 
     # Source images that a decision inside the rounds is based on; the release is judged on all.
     GLANCE = 2000
+    name = "ADMM rounds"
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -36,13 +44,16 @@ class Rounds:
         validation = run.work.validation
         self.glance = validation.take(torch.arange(min(self.GLANCE, len(validation))))
         self.before = run.accuracy(self.glance)
+        self.total = run.settings.rounds if run.settings.support == "admm" else 0
         self.done = 0
+        if not self.total:
+            self.admm.update(run.settings.sparsity)
 
-    def advance(self) -> None:
+    def advance(self) -> float:
         """One round."""
         run, settings = self.run, self.run.settings
         self.done += 1
-        sparsity = cubic(self.done, settings.rounds, settings.sparsity)
+        sparsity = cubic(self.done, self.total, settings.sparsity)
         optimiser = make_optimiser(run.model.module.parameters(), "adamw", settings.lr, 5e-4)
         parts = run.descend((optimiser,), 1.0, lambda: self._w_step(optimiser))
         residuals = self.admm.update(sparsity)
@@ -59,7 +70,7 @@ class Rounds:
             rho=residuals.rho,
         )
         self.controller.update(drop)
-        run.work.progress("ADMM rounds", self.done, settings.rounds, f"drop {drop:.2f} pp")
+        return drop
 
     def masks(self) -> MaskSet:
         """The support of Z."""
@@ -67,8 +78,25 @@ class Rounds:
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Give the pruned weights the values of Z."""
+        """Give the pruned weights the values of Z, and BatchNorm statistics that go with them."""
         torch._foreach_copy_(list(self.prunable.values()), self.admm.z)
+        reestimate_batchnorm(self.run.model, self.run.work.train)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the rounds depends on, apart from the run."""
+        return {
+            "done": self.done,
+            "before": self.before,
+            "strength": self.controller.strength,
+            "admm": self.admm.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.done = state["done"]
+        self.before = state["before"]
+        self.controller.strength = state["strength"]
+        self.admm.load_state_dict(state["admm"])
 
     def _w_step(self, optimiser: Optimizer) -> Tensor:
         """Steps on the objective plus the pull towards Z; the mean of the loss parts."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,23 @@ from ntprune.errors import TrainingDivergedError
 from ntprune.methods.base import Defence
 from ntprune.methods.ntp.objective import Objective
 from ntprune.methods.ntp.settings import NTPSettings
+
+
+class Phase(Protocol):
+    """A part of the run that goes on in units and can be taken up again after any of them."""
+
+    name: str
+    done: int
+    total: int
+
+    def advance(self) -> float:
+        """One unit more; returns the drop of source accuracy (percentage points) after it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the phase depends on, apart from the run."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same phase."""
 
 
 class Run:
@@ -32,6 +50,23 @@ class Run:
         self.average = AveragedWeights(self.model.module, settings.average)
         self.steps = 0
         self.diverged = False
+
+    def complete(self, phase: Phase, saved: dict[str, Any]) -> None:
+        """Go through `phase` to its end, from where `saved` is if it is of this phase.
+
+        Args:
+            phase: the rounds or the finish.
+            saved: what `Defence.resume` returned; emptied once it is put back.
+        """
+        if phase.name in saved:
+            phase.load_state_dict(saved[phase.name])
+            self.load_state_dict(saved["run"])
+            saved.clear()
+            self.work.progress(phase.name, phase.done, phase.total, "taken up again")
+        while phase.done < phase.total:
+            drop = phase.advance()
+            self.work.save({"run": self.state_dict(), phase.name: phase.state_dict()})
+            self.work.progress(phase.name, phase.done, phase.total, f"drop {drop:.2f} pp")
 
     def descend(
         self, optimisers: tuple[Optimizer, ...], scale: float, walk: Callable[[], Tensor]
@@ -67,6 +102,24 @@ class Run:
             for optimiser in optimisers:
                 optimiser.state.clear()  # its moments are not finite either
             self.average.restart()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the model is and what it has cost."""
+        return {
+            "model": self.model.module.state_dict(),
+            "objective": self.objective.state_dict(),
+            "average": self.average.state_dict(),
+            "steps": self.steps,
+            "diverged": self.diverged,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same work."""
+        self.model.module.load_state_dict(state["model"])
+        self.objective.load_state_dict(state["objective"])
+        self.average.load_state_dict(state["average"])
+        self.steps = state["steps"]
+        self.diverged = state["diverged"]
 
     def accuracy(self, data: Resident) -> float:
         """Accuracy (0 to 1) on `data` with BatchNorm statistics of the source alone."""
