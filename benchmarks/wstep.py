@@ -11,7 +11,7 @@ from benchmarks.loop import make_data, make_model
 from benchmarks.timing import interleaved
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.base import TargetData
-from ntprune.methods.target_head import TargetHead
+from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.objectives import clamped_cross_entropy, fisher_ratio
 from ntprune.sparsity import ADMM, GlobalMagnitude
 

@@ -111,7 +111,7 @@ def test_exit_codes(monkeypatch: pytest.MonkeyPatch, typed: Typed) -> None:
     ended = typed("methods")
     assert (ended.code, ended.said) == (
         130,
-        ["ntprune: stopped, nothing half-written left; run it again, an audit goes on"],
+        ["ntprune: stopped, nothing half-written left; run it again, audits and protections go on"],
     )
     monkeypatch.setattr("ntprune.methods.method_names", ours)
     with pytest.raises(ZeroDivisionError):

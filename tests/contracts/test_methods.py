@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.release.toys import files
 from torch import Tensor, nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import ConstraintError, DataInvalidError, NtpruneError, SettingsError
 from ntprune.methods import make_method, method_class, method_names
+from ntprune.methods.checkpoint import Checkpoint
 from ntprune.models import Model, registry, wrap
 from ntprune.release import Release, check
 
@@ -194,6 +198,67 @@ def test_dropout_follows_the_seed_too(
         run = make_method(name, **TABLE[name].settings)
         made.append(weights(run(noisy, tiny_source, [tiny_target], seed=1).model))
     assert same(*made)
+
+
+class StoppedError(Exception):
+    """What stands for a kill."""
+
+
+@dataclass
+class Listener:
+    """Keeps the notes of progress, and stops the run at number `last`."""
+
+    last: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        self.notes.append(note)
+        if len(self.notes) == self.last:
+            raise StoppedError
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_a_stopped_run_ends_with_the_same_bytes(
+    name: str,
+    noisy: Model,
+    tiny_source: Domain,
+    tiny_target: Domain,
+    tiny_other: Domain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped twice at each of several moments; the noise is torch's own random state."""
+    monkeypatch.setattr(Checkpoint, "SHARE", math.inf)
+    method, place = make_method(name, **TABLE[name].settings), tmp_path / "partial"
+
+    def run(listener: Listener, checkpoint: Path | None = place) -> Release:
+        torch.manual_seed(listener.last)
+        return method(
+            noisy,
+            tiny_source,
+            [tiny_target, tiny_other],
+            seed=1,
+            progress=listener,
+            checkpoint=checkpoint,
+        )
+
+    whole = Listener()
+    run(whole, None).save(tmp_path / "whole")
+    wanted = files(tmp_path / "whole")
+    reports = len(whole.notes)
+    for moment in sorted({1, 2, reports // 2 + 1, reports} & set(range(1, reports + 1))):
+        with pytest.raises(StoppedError):
+            run(Listener(moment))
+        with contextlib.suppress(StoppedError):  # near the end there is not so much to report
+            run(Listener(moment))
+        again = Listener()
+        release = run(again)
+        out = tmp_path / f"stopped-{moment}"
+        release.save(out)
+        assert files(out) == wanted, f"stopped at report {moment} of {reports}"
+        assert not place.exists()
+        if TABLE[name].records:
+            assert again.notes[0] == "taken up again"
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))

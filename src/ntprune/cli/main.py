@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _stopped(where: str = "") -> None:
-    _fail(f"stopped{where}, nothing half-written left; run it again, an audit goes on", 130)
+    again = "run it again, audits and protections go on"
+    _fail(f"stopped{where}, nothing half-written left; {again}", 130)
 
 
 def _fail(message: str, code: int) -> None:

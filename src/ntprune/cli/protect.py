@@ -34,6 +34,7 @@ def protect(
     from ntprune.domains import domain
     from ntprune.methods import method_class
     from ntprune.methods import protect as run
+    from ntprune.methods.checkpoint import beside
     from ntprune.release import load
     from ntprune.release.atomic import require_new
 
@@ -56,6 +57,7 @@ def protect(
             seed=seed,
             device=device,
             progress=progress,
+            checkpoint=beside(out),
             **chosen,
         )
     release.save(out)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,16 @@ class AveragedWeights:
     def restart(self) -> None:
         """Forget the past."""
         self._updates = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average and how much it has taken in."""
+        return {"mean": self._mean, "updates": self._updates}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same module."""
+        torch._foreach_copy_(self._mean, state["mean"])
+        self._updates = state["updates"]
 
     @contextmanager
     @torch.no_grad()

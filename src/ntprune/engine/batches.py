@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +78,16 @@ class Batches:
         if self.shift or self.flip:
             images = self._augment(images)
         return images, self.data.labels[index]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in which order it stands, and the generator's state."""
+        return {"order": self._order, "at": self._at, "draw": self._generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of batches of the same data."""
+        self._order = state["order"].to(self.data.labels.device)
+        self._at = state["at"]
+        self._generator.set_state(state["draw"])
 
     def _augment(self, images: Tensor) -> Tensor:
         count, _, height, width = images.shape

@@ -10,6 +10,7 @@ from ntprune.audit import Audit, audit
 from ntprune.domains import domain
 from ntprune.engine import Progress, silent
 from ntprune.methods import pretrain, protect
+from ntprune.methods.checkpoint import beside
 from ntprune.release import Release, load
 from ntprune.report import render
 
@@ -51,7 +52,14 @@ def run(
     _once(
         out / "release",
         lambda: protect(
-            given, source, target, seed=seed, device=device, progress=progress, **PROTECT
+            given,
+            source,
+            target,
+            seed=seed,
+            device=device,
+            progress=progress,
+            checkpoint=beside(out / "release"),
+            **PROTECT,
         ),
     )
     finished = audit(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import torch
@@ -20,9 +21,16 @@ from ntprune.engine import (
     silent,
     stream_seed,
 )
-from ntprune.errors import ConstraintError, DataInvalidError, SettingsError
+from ntprune.errors import (
+    ConstraintError,
+    DataInvalidError,
+    SettingsError,
+    TrainingDivergedError,
+)
+from ntprune.methods.checkpoint import Checkpoint, identity
 from ntprune.models import Model
 from ntprune.release import Card, Release, SourceRecord
+from ntprune.release.atomic import discard
 from ntprune.release.card import versions
 from ntprune.sparsity import MaskSet
 
@@ -56,6 +64,7 @@ class Defence:
         seed: of every random draw.
         progress: told how far the work is.
         history: records to append to.
+        checkpoint: where `save` keeps the run; nowhere if not given.
     """
 
     model: Model
@@ -68,11 +77,36 @@ class Defence:
     seed: int
     progress: Progress
     history: list[dict[str, Any]] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the model and the data live."""
         return self.model.device
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep `state`, with the history and torch's own random state, in case the run is stopped.
+
+        Args:
+            state: tensors, numbers, strings, and lists, tuples and dicts of them, from which
+                `Method.run` can go on as if nothing had happened.
+        """
+        if self.checkpoint is not None:
+            random = torch.random.get_rng_state()
+            self.checkpoint.save({"method": state, "history": self.history, "random": random})
+
+    def resume(self) -> dict[str, Any]:
+        """What a stopped run of the same command saved last, on the CPU; empty in a new run.
+
+        History and random state are put back; the model is the method's to put back.
+        """
+        saved = self.checkpoint.load() if self.checkpoint is not None else {}
+        if not saved:
+            return {}
+        self.history[:] = saved["history"]
+        torch.random.set_rng_state(saved["random"])
+        state: dict[str, Any] = saved["method"]
+        return state
 
 
 @dataclass(frozen=True)
@@ -133,6 +167,7 @@ class Method(ABC):
         seed: int = 0,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
+        checkpoint: Path | None = None,
     ) -> Release:
         """Protect `base` and return the release. `base` is not changed.
 
@@ -143,15 +178,19 @@ class Method(ABC):
             seed: of every random draw.
             device: where to work.
             progress: told how far the work is.
+            checkpoint: folder that keeps the run until the release is saved, so that the same call
+                goes on after a stop. A run that ends with an error of its own is not kept.
 
         Raises:
             DataInvalidError: source and model or target don't fit each other.
             ConstraintError: no checkpoint kept the source accuracy.
+            OutputError: `checkpoint` holds another run, is not writable or full.
         """
         given = base if isinstance(base, Release) else unprotected(base, source, seed)
         check_fit(given, source, targets)
         if self.needs_target and not targets:
             raise SettingsError(f"method '{self.name}' needs a target: add --target NAME")
+        point = self._checkpoint(checkpoint, given, source, targets, seed, device)
         model = given.model.copy().to(device)
         work = Defence(
             model=model,
@@ -171,10 +210,41 @@ class Method(ABC):
             before=given.card.source.validation,
             seed=seed,
             progress=progress,
+            checkpoint=point,
         )
+        try:
+            return self._released(work, given, source, targets)
+        except (ConstraintError, TrainingDivergedError):
+            if point is not None:
+                discard(point.file)  # the same call would end the same way
+            raise
+
+    def _checkpoint(
+        self,
+        folder: Path | None,
+        given: Release,
+        source: Domain,
+        targets: Sequence[Domain],
+        seed: int,
+        device: torch.device | str,
+    ) -> Checkpoint | None:
+        if folder is None:
+            return None
+        settings = self.settings.model_dump(mode="json")
+        where = torch.device(device)
+        what = identity(self.name, settings, given.model, source, targets, seed, where)
+        point = Checkpoint(folder, what)
+        point.check()
+        return point
+
+    def _released(
+        self, work: Defence, given: Release, source: Domain, targets: Sequence[Domain]
+    ) -> Release:
+        """Run, measure what came of it, and hold it to its promise."""
+        model = work.model
         with torch.random.fork_rng(devices=[]):
             # Layers that draw for themselves, such as dropout, follow the seed too.
-            torch.manual_seed(stream_seed(seed, "method", "layers"))
+            torch.manual_seed(stream_seed(work.seed, "method", "layers"))
             outcome = self.run(work)
         outcome.masks.apply_(model.module)
         model.module.eval()
@@ -196,11 +266,12 @@ class Method(ABC):
             sparsity=outcome.masks.sparsity,
             layers=outcome.masks.per_layer(),
             steps=outcome.steps,
-            seed=seed,
+            seed=work.seed,
             versions=versions(),
         )
         masks = outcome.masks.to("cpu")
-        return Release(model.to("cpu"), masks, card, work.history, base=given)
+        kept = work.checkpoint.file if work.checkpoint is not None else None
+        return Release(model.to("cpu"), masks, card, work.history, given, kept)
 
     @abstractmethod
     def run(self, work: Defence) -> Outcome:

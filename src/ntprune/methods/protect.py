@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ntprune.domains import Domain
@@ -21,6 +22,7 @@ def protect(
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
+    checkpoint: str | Path | None = None,
     **settings: Any,
 ) -> Release:
     """Protect `model` so that it keeps working on `source` and gives no head start on `target`.
@@ -33,6 +35,8 @@ def protect(
         seed: of every random draw.
         device: `auto`, `cpu`, `cuda`, ...
         progress: told how far the work is.
+        checkpoint: folder that keeps the run until the release is saved: the same call goes on
+            where a stopped one was, and on a CPU ends with the same bytes.
         settings: fields of the method's settings, for instance `sparsity=0.98`,
             `max_source_drop=1.0`.
 
@@ -41,8 +45,15 @@ def protect(
         SettingsError: an unknown setting or one outside its range.
         DataInvalidError: model, source and target don't fit each other.
         ConstraintError: the source accuracy could not be kept.
+        OutputError: `checkpoint` holds another run, is not writable or full.
     """
     targets = [target] if isinstance(target, Domain) else list(target)
     return make_method(method, **settings)(
-        model, source, targets, seed=seed, device=resolve_device(device), progress=progress
+        model,
+        source,
+        targets,
+        seed=seed,
+        device=resolve_device(device),
+        progress=progress,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
     )

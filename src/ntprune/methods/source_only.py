@@ -26,7 +26,11 @@ class SourceOnlySettings(Settings):
 
 
 class SourceOnly(Method):
-    """One mask, then masked fine-tuning on the source. Subclasses choose the mask."""
+    """One mask, then masked fine-tuning on the source. Subclasses choose the mask.
+
+    Nothing is kept of a run that is stopped: it is a small part of what the defence takes, and the
+    same command begins anew and ends with the same bytes.
+    """
 
     reference = "control"
     Settings = SourceOnlySettings

@@ -47,6 +47,24 @@ def write_file(path: Path, data: bytes) -> None:
             raise
 
 
+def sweep(file: Path) -> None:
+    """Remove the drafts of `file` that killed processes left; no other may be writing it."""
+    for draft in file.parent.glob(f".{file.name}.*"):
+        draft.unlink(missing_ok=True)
+
+
+def discard(file: Path) -> None:
+    """Remove `file`, and its folder if nothing else is in it.
+
+    Raises:
+        OutputError: the operating system refuses.
+    """
+    with writing(file):
+        file.unlink(missing_ok=True)
+        if file.parent.is_dir() and not any(file.parent.iterdir()):
+            file.parent.rmdir()
+
+
 def require_new(path: Path) -> None:
     """Find out before the work, not after it, whether `path` can become a new folder.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ntprune.models import Model
+from ntprune.release.atomic import discard
 from ntprune.release.card import Card
 from ntprune.sparsity import MaskSet
 
@@ -21,6 +22,7 @@ class Release:
         card: what is claimed of them.
         history: one record a measurement during training, for the report.
         base: the unprotected model, which stays with the owner; `None` for a loaded release.
+        checkpoint: the file that keeps the run which made it, if any, until the release is saved.
     """
 
     model: Model
@@ -28,9 +30,13 @@ class Release:
     card: Card
     history: list[dict[str, Any]] = field(default_factory=list)
     base: Release | None = None
+    checkpoint: Path | None = None
 
     def save(self, path: str | Path) -> Path:
         """Write the release to the folder `path`; see `ntprune.release.save`."""
         from ntprune.release.files import save
 
-        return save(self, path)
+        saved = save(self, path)
+        if self.checkpoint is not None:
+            discard(self.checkpoint)
+        return saved

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,6 +102,16 @@ class ADMM:
     def masks(self) -> list[Tensor]:
         """The support of Z (bool, True keeps)."""
         return [z != 0 for z in self.z]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Z, U and ρ; W is the caller's."""
+        return {"z": self.z, "u": self.u, "rho": self.rho}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same weights."""
+        pairs = (zip(self.weights, state[name], strict=True) for name in ("z", "u"))
+        self.z, self.u = ([value.to(w.device) for w, value in each] for each in pairs)
+        self.rho = state["rho"]
 
     def _rescale(self, factor: float) -> None:
         # Far below where it began, ρ is below the curvature of the objective, and ADMM cycles.

@@ -11,7 +11,7 @@ from torch import Tensor
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods.base import TargetData
-from ntprune.methods.lookahead import Lookahead
+from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.models import Model
 from ntprune.objectives import fisher_ratio
 from ntprune.release import Release

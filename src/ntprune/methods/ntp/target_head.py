@@ -32,6 +32,7 @@ class TargetHead:
     def __init__(self, model: Model, target: TargetData, seed: int, images: int = 2048) -> None:
         names = tuple(str(i) for i in range(len(target.classes)))
         self.head: nn.Module = copy.deepcopy(model.new_head(names, seed).head)
+        self.head.requires_grad_(False)
         self.data = target.train.take(torch.arange(min(images, len(target.train))))
         self.classes = len(target.classes)
         self.released = target.classes == model.spec.classes

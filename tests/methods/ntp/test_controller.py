@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntprune.methods.controller import Controller
+from ntprune.methods.ntp.controller import Controller
 
 
 @given(allowed=st.floats(0, 20), strength=st.floats(0.05, 20), drop=st.floats(-50, 100))

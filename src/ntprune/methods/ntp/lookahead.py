@@ -7,6 +7,8 @@ of a copy, with the mask or without, and applied to the released weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,6 +108,23 @@ class Lookahead:
         found = dict(zip((id(p) for p in shared), total, strict=True))
         aligned = [found.get(id(p)) for p in thief.module.parameters()]
         return aligned, torch.stack(losses).mean()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The thieves to come: their draws, and what the last ones left in the copies."""
+        return {"fresh": self._fresh.state_dict(), "left": self._left()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same target."""
+        self._fresh.load_state_dict(state["fresh"])  # whose generator is the one of all draws
+        for mine, theirs in zip(self._left(), state["left"], strict=True):
+            mine.copy_(theirs)
+
+    def _left(self) -> list[Tensor]:
+        """All of the two copies that the next theft doesn't overwrite: buffers and the new head."""
+        new, inside = self._new, {id(p) for _, p in self._new.encoder_parameters()}
+        head = (p for p in new.module.parameters() if id(p) not in inside)
+        return [*self._copy.module.buffers(), *new.module.buffers(), *head]
 
     def _start(self) -> tuple[Model, list[nn.Parameter]]:
         """A thief that starts at the released weights, and those of its parameters it shares."""

@@ -1,0 +1,14 @@
+"""Non-Transferable Pruning: ADMM on a source, a target and a Fisher-space term (design, section 4).
+
+Ding, Su, Ding, Fei: Non-transferable Pruning, ECCV 2024 (arXiv 2410.08015); facts/methods.md, 1.
+
+In the order of the data: `settings`, `method` (the whole run), `objective` (what is minimised, with
+the `target_head`s), `run` (what both phases share), `rounds` (ADMM, which chooses the support),
+`finish` (masked training against the thieves of `lookahead`), with the `controller` that keeps the
+source and the `strength` that a checkpoint is ranked by.
+"""
+
+from ntprune.methods.ntp.method import NTP
+from ntprune.methods.ntp.settings import NTPSettings
+
+__all__ = ["NTP", "NTPSettings"]

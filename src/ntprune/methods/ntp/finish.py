@@ -1,0 +1,152 @@
+"""The finish: masked training against simulated thieves."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ntprune.engine.loop import make_optimiser
+from ntprune.methods.ntp.controller import Controller
+from ntprune.methods.ntp.lookahead import Lookahead
+from ntprune.methods.ntp.run import Run
+from ntprune.methods.ntp.strength import quick_thief
+from ntprune.sparsity import MaskSet
+
+
+class Finish:
+    """Outer steps under a fixed mask, measured at every check; the best check is released.
+
+    Pushing and recovering have an optimiser each: the large gradients of the one would otherwise
+    shrink, through Adam's second moment, every step of the other.
+
+    Args:
+        run: where the rounds left it.
+        masks: the weights that stay.
+
+    Attributes:
+        done: outer steps behind us.
+        total: outer steps in all.
+    """
+
+    CHECKS = 20
+    name = "finish"
+
+    def __init__(self, run: Run, masks: MaskSet) -> None:
+        settings = run.settings
+        self.run = run
+        self.masks = masks
+        parameters = list(run.model.module.parameters())
+        self.source = make_optimiser(parameters, "adamw", settings.lr, 5e-4)
+        self.push = make_optimiser(parameters, "adamw", settings.lr, 0.0)
+        for each in (self.source, self.push):
+            masks.attach(run.model.module, each)
+        run.average.restart()
+        # From here on the strength is the learning rate of the push relative to the source's.
+        self.controller = Controller(
+            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=20.0
+        )
+        self.lookaheads = [
+            Lookahead(
+                run.model,
+                target,
+                batch=max(2, settings.batch // 2),
+                depth=settings.depth,
+                every=min(settings.every, settings.depth),
+                clamp=settings.clamp,
+                seed=run.work.seed,
+            )
+            for target in run.work.targets
+        ]
+        self.best: tuple[tuple[bool, float], dict[str, Tensor]] | None = None
+        self.total = settings.finish
+        self.done = 0
+
+    def advance(self) -> float:
+        """Outer steps up to the next check, and the check."""
+        run, settings, work = self.run, self.run.settings, self.run.work
+        count = min(max(1, self.total // self.CHECKS), self.total - self.done)
+        # Not down to zero: the push and the controller need room to the end, and the average
+        # is what is released.
+        cosine = max(0.15, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
+        parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
+        self.done += count
+        with run.average.in_place():
+            drop = 100 * (work.before - run.accuracy(work.validation))
+            thief = sum(quick_thief(run.model, t, work.seed) for t in work.targets)
+            thief /= len(work.targets)
+            inside = drop <= settings.max_source_drop
+            # Outside the constraint the smallest drop is kept, to say how close it came.
+            rank = (inside, -thief if inside else -drop)
+            if self.best is None or rank > self.best[0]:
+                self.best = rank, copy.deepcopy(run.model.module.state_dict())
+        strength = self.controller.strength
+        run.record("finish", parts, drop, strength, sparsity=self.masks.sparsity, thief=thief)
+        self.controller.update(drop)
+        return drop
+
+    def settle(self) -> None:
+        """Give the model the weights of the best check."""
+        assert self.best is not None
+        self.run.model.module.load_state_dict(self.best[1])
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the finish depends on, apart from the run."""
+        return {
+            "masks": dict(self.masks),
+            "done": self.done,
+            "strength": self.controller.strength,
+            "best": self.best,
+            "source": self.source.state_dict(),
+            "push": self.push.state_dict(),
+            "lookaheads": [lookahead.state_dict() for lookahead in self.lookaheads],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`; its masks are those of the constructor."""
+        self.done = state["done"]
+        self.controller.strength = state["strength"]
+        self.best = state["best"]
+        self.source.load_state_dict(state["source"])
+        self.push.load_state_dict(state["push"])
+        for lookahead, theirs in zip(self.lookaheads, state["lookaheads"], strict=True):
+            lookahead.load_state_dict(theirs)
+
+    def _outer_steps(self, steps: int) -> Tensor:
+        """Each a push and what it takes to recover from it; the mean of the loss parts."""
+        run, recover = self.run, self.run.settings.recover
+        scale = self.source.param_groups[0]["lr"] * self.controller.strength
+        for group in self.push.param_groups:
+            group["lr"] = scale
+        seen = []
+        for _ in range(steps):
+            away, parts = run.objective.away()
+            self.push.zero_grad(set_to_none=True)
+            away.backward()
+            self._push_against_thieves()
+            self.push.step()
+            for _ in range(recover):
+                loss = run.objective.recover()
+                self.source.zero_grad(set_to_none=True)
+                loss.backward()
+                self.source.step()
+                run.average.update()
+            seen.append(torch.cat((loss.detach()[None], parts)))
+        run.steps += steps * (recover + 1)
+        return torch.stack(seen).mean(0)
+
+    def _push_against_thieves(self) -> None:
+        """Add the lookahead gradient of every target to the gradients of the released weights."""
+        settings = self.run.settings
+        if not settings.lookahead:
+            return
+        weight = settings.lookahead / len(self.lookaheads)
+        for lookahead in self.lookaheads:
+            grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks)
+            pairs = zip(self.run.model.module.parameters(), grads, strict=True)
+            mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
+            torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=weight)

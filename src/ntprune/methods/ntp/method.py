@@ -1,0 +1,42 @@
+"""The run of `ntp` as a whole."""
+
+from __future__ import annotations
+
+from ntprune.methods.base import Defence, Method, Outcome
+from ntprune.methods.ntp.finish import Finish
+from ntprune.methods.ntp.rounds import Rounds
+from ntprune.methods.ntp.run import Run
+from ntprune.methods.ntp.settings import NTPSettings
+from ntprune.methods.registry import method
+from ntprune.sparsity import MaskSet
+
+
+@method
+class NTP(Method):
+    """Prune by ADMM so that source accuracy stays and target features stop separating classes."""
+
+    name = "ntp"
+    summary = "ADMM pruning with a clamped target loss and a Fisher regulariser"
+    reference = "Ding et al., ECCV 2024 (arXiv 2410.08015)"
+    needs_target = True
+    keeps_constraint = True
+    Settings = NTPSettings
+    settings: NTPSettings
+
+    def run(self, work: Defence) -> Outcome:
+        """ADMM rounds, then masked training; the strongest checkpoint inside the constraint."""
+        run = Run(self.settings, work)
+        saved = work.resume()
+        if Finish.name in saved:
+            masks = MaskSet(saved[Finish.name]["masks"]).to(work.device)
+        else:
+            rounds = Rounds(run)
+            run.complete(rounds, saved)
+            masks = rounds.masks()
+            if not self.settings.finish:
+                rounds.settle()
+                return Outcome(masks, run.steps)
+        finish = Finish(run, masks)
+        run.complete(finish, saved)
+        finish.settle()
+        return Outcome(masks, run.steps)

@@ -1,0 +1,100 @@
+"""What `ntp` minimises, on fresh batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ntprune.engine import Batches, Resident, generator
+from ntprune.methods.base import Defence
+from ntprune.methods.ntp.settings import NTPSettings
+from ntprune.methods.ntp.target_head import TargetHead
+from ntprune.objectives import clamped_cross_entropy, distilled_cross_entropy, fisher_ratio
+
+
+class Objective:
+    """The terms of the objective; each call of one draws its own batch.
+
+    Args:
+        settings: the weights of the terms.
+        work: the model they are taken at, and the data.
+    """
+
+    # A head that is never fitted again should be fitted as well as one that always is.
+    ONCE = 300
+
+    def __init__(self, settings: NTPSettings, work: Defence) -> None:
+        self.settings = settings
+        self.work = work
+        self.model = work.model
+        self.teacher = work.model.copy()
+        self.teacher.module.eval()
+        self.heads = [
+            TargetHead(self.model, t, seed=work.seed + i) for i, t in enumerate(work.targets)
+        ]
+        self.fitted = False
+        self.source = self._batches(work.train, "source")
+        self.targets = [self._batches(t.train, t.name) for t in work.targets]
+
+    def fit_heads(self) -> None:
+        """Fit the target heads to the features of the moment, or once and for all."""
+        steps = self.settings.refit or (0 if self.fitted else self.ONCE)
+        if steps:
+            for head in self.heads:
+                head.refit(self.model, steps)
+        self.fitted = True
+
+    def keep(self) -> Tensor:
+        """CE of the source labels (nats)."""
+        images, labels = self.source.next()
+        return F.cross_entropy(self.model(images), labels)
+
+    def recover(self) -> Tensor:
+        """CE of the source labels and of the outputs of the model as given (nats)."""
+        images, labels = self.source.next()
+        with torch.no_grad():
+            teacher = self.teacher(images)
+        return distilled_cross_entropy(self.model(images), labels, teacher, self.settings.distill)
+
+    def away(self) -> tuple[Tensor, Tensor]:
+        """λF − α·min(CE, c) averaged over the targets, and the mean CE and F (2), detached."""
+        terms, parts = [], []
+        for batches, head in zip(self.targets, self.heads, strict=True):
+            images, labels = batches.next()
+            features = self.model.encode(images)
+            target = clamped_cross_entropy(head(features), labels, self.settings.clamp)
+            if head.released:
+                # A thief whose classes are the source's may keep the released head.
+                kept = clamped_cross_entropy(self.model.head(features), labels, self.settings.clamp)
+                target = (target + kept) / 2
+            ratio = fisher_ratio(features, labels, head.classes)
+            terms.append(self.settings.fisher * ratio - self.settings.alpha * target)
+            parts.append(torch.stack((target.detach(), ratio.detach())))
+        return torch.stack(terms).mean(), torch.stack(parts).mean(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The heads and the draws."""
+        return {
+            "heads": [head.head.state_dict() for head in self.heads],
+            "fitted": self.fitted,
+            "source": self.source.state_dict(),
+            "targets": [batches.state_dict() for batches in self.targets],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same work."""
+        for head, theirs in zip(self.heads, state["heads"], strict=True):
+            head.head.load_state_dict(theirs)
+        self.fitted = state["fitted"]
+        self.source.load_state_dict(state["source"])
+        for batches, theirs in zip(self.targets, state["targets"], strict=True):
+            batches.load_state_dict(theirs)
+
+    def _batches(self, data: Resident, role: str) -> Batches:
+        work = self.work
+        draw = generator(work.seed, "ntp", role)
+        return Batches(data, self.settings.batch, draw, shift=work.shift, flip=work.flip)

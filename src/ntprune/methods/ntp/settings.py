@@ -1,0 +1,57 @@
+"""What `ntp` can be told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ntprune.methods.base import Settings
+
+
+class NTPSettings(Settings):
+    """Settings of `ntp`.
+
+    Attributes:
+        support: which weights stay: those that the ADMM rounds end with, or (`magnitude`) the
+            largest of the model as given, without any round.
+        alpha: weight of the clamped target cross-entropy, ≥ 0.
+        clamp: its ceiling in nats.
+        fisher: weight λ of the Fisher ratio of target features, ≥ 0.
+        thief_alpha: weight of the cross-entropy of simulated thieves, which is what a thief loses.
+        rounds: outer ADMM rounds.
+        inner: optimiser steps of a W-step.
+        finish: outer steps of the masked finish: one against a simulated thief, then `recover`
+            on the source alone. 0 for no finish: the pruned weights are released as they are.
+        push: learning rate of the former relative to the latter, at first; the controller moves it.
+        recover: source steps of an outer step.
+        distill: share of these that follows the outputs of the model as given instead of labels.
+        lookahead: weight of the lookahead gradient, 0 for none.
+        depth, every: steps of the simulated thief, and after which of them a gradient is taken.
+        refit: steps of the target head before each round; 0 to fit it once, at the start.
+        lr: learning rate of AdamW; it falls along a cosine in the finish.
+        average: decay of the weight average that is measured and released.
+        rho: initial ADMM penalty weight.
+        ceiling: highest sparsity of a single layer.
+    """
+
+    sparsity: float = Field(default=0.96, ge=0, lt=1)
+    support: Literal["admm", "magnitude"] = "admm"
+    alpha: float = Field(default=0.1, ge=0)
+    clamp: float = Field(default=3.0, gt=0)
+    fisher: float = Field(default=10.0, ge=0)
+    thief_alpha: float = Field(default=1.0, ge=0)
+    rounds: int = Field(default=15, ge=1)
+    inner: int = Field(default=30, ge=1)
+    finish: int = Field(default=600, ge=0)
+    push: float = Field(default=2.0, gt=0, le=4)
+    recover: int = Field(default=4, ge=1)
+    distill: float = Field(default=0.7, ge=0, le=1)
+    lookahead: float = Field(default=3.0, ge=0)
+    depth: int = Field(default=9, ge=1)
+    every: int = Field(default=3, ge=1)
+    refit: int = Field(default=30, ge=0)
+    lr: float = Field(default=2e-3, gt=0)
+    average: float = Field(default=0.95, ge=0, lt=1)
+    rho: float = Field(default=0.1, gt=0)
+    ceiling: float = Field(default=0.998, gt=0, lt=1)
