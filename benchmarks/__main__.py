@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import loop, workers, wstep
+from benchmarks import loop, memory, workers, wstep
 from ntprune.engine import threads
 from ntprune.experiments.machine import machine
 from ntprune.release.atomic import write_file
@@ -24,6 +24,7 @@ def main() -> None:
         with threads(count):
             document[f"training_loop_{count}_threads"] = loop.measure()
             document[f"admm_w_step_{count}_threads"] = wstep.measure()
+    document["memory"] = memory.measure()
     document["workers"] = workers.measure()
     text = json.dumps(document, indent=2)
     write_file(out, text.encode() + b"\n")

@@ -19,13 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.small_audit import BUDGETS, PROTOCOL, TARGET
 from ntprune.domains import domain
 from ntprune.experiments.machine import machine
 from ntprune.methods import pretrain, protect
 from ntprune.release.atomic import write_file
 
-SOURCE, TARGET = "optdigits", "blended:optdigits"
-OPTIONS = "--protocol quick/1 --budgets 8,16 --engine process --workers 2 --device cpu"
+SOURCE = "optdigits"
 SEED = 0
 
 
@@ -47,7 +47,8 @@ def main() -> None:
             trials.append(trial(folder, number, jobs, expected))
             document = {
                 "command": command,
-                "audit": f"{SOURCE} to {TARGET}, convnet of width 4 at 8×8, {OPTIONS}",
+                "audit": f"{SOURCE} to {TARGET}, convnet of width 4 at 8×8, two workers",
+                "protocol": PROTOCOL.model_dump(mode="json") | {"budgets": BUDGETS},
                 "seed": SEED,
                 "uninterrupted_seconds": round(length, 1),
                 "jobs": jobs,
@@ -104,10 +105,9 @@ def done(out: Path) -> int:
 
 
 def start_audit(folder: Path, out: Path) -> subprocess.Popen[bytes]:
-    """The command a user would type."""
-    places = ["audit", str(folder / "release"), "--target", TARGET, "--out", str(out)]
+    """The audit in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ntprune.cli.main", *places, *OPTIONS.split()],
+        [sys.executable, "-m", "benchmarks.small_audit", str(folder / "release"), str(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

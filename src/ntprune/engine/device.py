@@ -7,15 +7,17 @@ from contextlib import contextmanager
 
 import torch
 
+from ntprune.engine.memory import keep_freed_memory
 from ntprune.errors import SettingsError
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA, then Apple's MPS, then the CPU.
+    """`auto` is CUDA, then Apple's MPS, then the CPU; where that is, memory is kept for reuse.
 
     Raises:
         SettingsError: the device does not exist on this machine.
     """
+    keep_freed_memory()
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

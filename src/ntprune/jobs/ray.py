@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ntprune.engine import threads
+from ntprune.engine.memory import keep_freed_memory
 from ntprune.errors import AuditError, NtpruneError, SettingsError
 from ntprune.jobs.attempt import DIED, TRIES, Outcome, attempt, settle
 from ntprune.jobs.context import Context
@@ -143,6 +144,7 @@ def _task(job: Job, context: Context) -> Outcome | NtpruneError:
             f"node {socket.gethostname()} does not see {unseen[0]}: put --out (or --ledger) and "
             "the releases into a folder that every node mounts at the same path"
         )
+    keep_freed_memory()
     with threads(1):
         return attempt(job, context)
 

@@ -105,9 +105,12 @@ def _deaf_to_interrupts() -> Iterator[None]:
 def _serve(pipe: Connection, context: Context) -> None:
     import torch
 
+    from ntprune.engine.memory import keep_freed_memory
+
     # Leaving by an exception removes drafts that are being written.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     torch.set_num_threads(1)
+    keep_freed_memory()
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A driver that is killed outright can't stop its workers; they notice and leave.

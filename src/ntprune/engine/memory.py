@@ -1,0 +1,24 @@
+"""How the C library hands out the memory that tensors live in on the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
+_NEVER = 2**30
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of freed tensors for the next ones (glibc; else nothing).
+
+    A training step frees and asks for the same few megabytes again and again. By default glibc
+    gives them back to the system and the system has to hand out zeroed pages again, which is about
+    a tenth of a step of a small net (`benchmarks/memory.py`).
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _NEVER)
+        mallopt(_TRIM_THRESHOLD, _NEVER)
