@@ -76,7 +76,9 @@ def colour(images: Tensor, stream: torch.Generator) -> Tensor:
         return tone(images, stream)
     turn, _ = torch.linalg.qr(torch.randn(count, 3, 3, generator=stream))
     flat = images.flatten(2)
-    turned = turn @ (flat - flat.mean(2, keepdim=True))
+    centred = flat - flat.mean(2, keepdim=True)
+    # Written out: a batched product may round differently with another number of threads.
+    turned = (turn[..., None] * centred[:, None]).sum(2)
     paler = turned.lerp(turned.mean(1, keepdim=True), uniform(0, 0.8, (count, 1, 1), stream))
     return (paler + uniform(0.25, 0.75, (count, 3, 1), stream)).view_as(images).clamp_(0, 1)
 
