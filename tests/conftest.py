@@ -79,6 +79,21 @@ def tiny_other() -> Domain:
 
 
 @pytest.fixture(scope="session")
+def tiny_many(tiny_target: Domain) -> Domain:
+    """Seven classes, three more than the source has: the dark bars, half of three kinds paler."""
+
+    def more(split: Split) -> Split:
+        odd = torch.arange(len(split)) % 2 == 1
+        paler = odd & (split.labels < 3)
+        images = torch.where(paler.view(-1, 1, 1, 1), 128 + split.images // 2, split.images)
+        return Split(images, torch.where(paler, split.labels + 4, split.labels))
+
+    whole = tiny_target
+    parts = (more(split) for split in (whole.train, whole.validation, whole.pool, whole.test))
+    return Domain("tiny-many", tuple("abcdefg"), *parts)
+
+
+@pytest.fixture(scope="session")
 def tiny_base(tiny_source: Domain) -> Release:
     """A convnet of width 4 that has learnt the bright bars."""
     base = ntprune.pretrain(

@@ -317,8 +317,9 @@ def test_a_release_exchanged_during_the_audit(folder: Path, tmp_path: Path) -> N
         tasks.source_accuracy({"release": wanted, "source": name}, context)
 
 
-def test_a_target_with_other_classes(pristine: Path, tmp_path: Path) -> None:
-    found = run(pristine, tmp_path / "out", toy(3, classes=3)).report
+@pytest.mark.parametrize("classes", [3, 6])
+def test_a_target_with_other_classes(pristine: Path, tmp_path: Path, classes: int) -> None:
+    found = run(pristine, tmp_path / "out", toy(3, classes=classes)).report
     assert set(found.attacks) == {"finetune-new-head", "masked-new-head"}
     assert set(found.controls["unprotected"].attacks) == {"finetune-new-head"}
     assert "null" not in found.controls

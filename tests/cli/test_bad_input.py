@@ -203,6 +203,13 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "device, no word": (f"{PROTECT} --device gpu", "device 'gpu' is not available"),
     "device, audit": (f"{AUDIT}{TARGET} --device cuda:9", "device 'cuda:9' is not available"),
     "device, doctor": ("doctor --device gpu", "device 'gpu' is not available"),
+    "no target, and one": (
+        f"{PROTECT} --target none",
+        "--target none means that no target is known, and 1 more --target came with it: give it",
+    ),
+    "audit of no target": (f"{AUDIT} --target none", "unknown domain 'none'"),
+    "weights": (f"{PROTECT} --set weights=[1,2]", "setting weights: found 2 for 1 target(s) (npz:"),
+    "weights of 0": (f"{PROTECT} --set weights=[0]", "'weights.0' = 0: Input should be greater"),
     "target is the source": (
         "protect {place}/base --target npz:{place}/source.npz --out {tmp}/out",
         "is the source itself",

@@ -212,16 +212,20 @@ def test_training_learns_the_target(name: str, release: Release, tiny_target: Do
         assert same(weights(stolen.model), weights(release.model))
 
 
-def test_other_classes(name: str, release: Release, tiny_other: Domain) -> None:
-    row = TABLE[name]
-    assert attack_class(name).applies(release, tiny_other.classes) == (row.head != "kept")
+@pytest.mark.parametrize("other", ["tiny_other", "tiny_many"])
+def test_other_classes(
+    name: str, other: str, release: Release, request: pytest.FixtureRequest
+) -> None:
+    """Fewer than the source has, and more."""
+    row, target = TABLE[name], request.getfixturevalue(other)
+    assert attack_class(name).applies(release, target.classes) == (row.head != "kept")
     if row.head == "kept":
         with pytest.raises(AuditError, match=f"attack '{name}' keeps the head"):
-            attack(name, release, tiny_other)
+            attack(name, release, target)
         return
-    stolen = attack(name, release, tiny_other)
-    assert stolen.model.spec.classes == tiny_other.classes
-    assert stolen.model(thiefs(tiny_other, release).images).shape == (40, 3)
+    stolen = attack(name, release, target)
+    assert stolen.model.spec.classes == target.classes
+    assert stolen.model(thiefs(target, release).images).shape == (40, len(target.classes))
 
 
 def test_a_head_is_not_kept_for_as_many_classes_of_other_names(

@@ -50,15 +50,18 @@ PROTOCOL = Protocol(
 def arrays(seed: int, count: int = 400, *, size: int = 16, classes: int = 4) -> tuple[Any, Any]:
     """Grey images (uint8, count×size×size) of a bar in one of four directions, and labels.
 
-    Odd seeds are dark bars on a bright ground: another domain with the same classes.
+    Odd seeds are dark bars on a bright ground: another domain with the same classes. From the
+    fifth class on, bars are wider.
     """
     draw = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     rows, columns = np.mgrid[:size, :size]
     across = np.stack((rows, columns, rows - columns, rows + columns - size))
     places = draw.integers(3, size - 3, count)
-    places[labels >= 2] = draw.integers(-3, 4, count)[labels >= 2]
-    images = 60 + 120 * (np.abs(across[labels] - places[:, None, None]) < 2)
+    slanted = labels % 4 >= 2
+    places[slanted] = draw.integers(-3, 4, count)[slanted]
+    width = (2 + 2 * (labels // 4))[:, None, None]
+    images = 60 + 120 * (np.abs(across[labels % 4] - places[:, None, None]) < width)
     images = images + draw.normal(0, 120, images.shape)
     images = 255 - images if seed % 2 else images
     return images.clip(0, 255).astype(np.uint8), labels

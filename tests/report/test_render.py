@@ -13,6 +13,7 @@ from tests.report.factory import MASKED, control, curve, flag, history, report, 
 
 from ntprune.errors import AuditError, OutputError
 from ntprune.report import render
+from ntprune.report.history import panels_of
 
 HOSTILE = "<script>alert(1)</script>|$x$"
 
@@ -131,6 +132,23 @@ def test_history_of_another_method(tmp_path: Path) -> None:
     records = [{"phase": "x", "mmd": 0.5 / i, "note": "a", "bad": float("nan")} for i in (1, 2)]
     out = render([write(tmp_path / "audit", report(), records)], tmp_path / "r.html")
     assert ">mmd</text>" in out.read_text()
+
+
+def test_one_line_a_target_beside_their_mean(tmp_path: Path) -> None:
+    targets = ("usps", "blended:mnist", f"{HOSTILE}: x")
+    records = [
+        {"phase": "finish", "step": i, "thief": -1 / i} | {f"thief: {t}": -0.9 / i for t in targets}
+        for i in (1, 2)
+    ]
+    panels = panels_of(records)
+    (panel,) = panels
+    assert panel.title == "quick thief's success, nats"
+    labels = [label for label, _, _ in panel.lines]
+    assert labels[:3] == ["thief", "usps", "blended:mnist"]
+    assert len(labels[3]) <= 24
+    assert panel.lines[1][1:] == ([1.0, 2.0], [-0.9, -0.45])
+    out = render([write(tmp_path / "audit", report(), records)], tmp_path / "r.html")
+    assert ">blended:mnist</text>" in out.read_text()
 
 
 def test_several_audits(tmp_path: Path) -> None:

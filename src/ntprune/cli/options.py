@@ -17,7 +17,12 @@ DataRoot = Annotated[
     typer.Option(help="Folder that holds the domains' files (else NTPRUNE_DATA, else data)."),
 ]
 Targets = Annotated[
-    list[str], typer.Option("--target", help="Domain the model must not be reused for; repeatable.")
+    list[str],
+    typer.Option(
+        "--target",
+        help="Domain the model must not be reused for; repeatable. 'none' if it is not known: "
+        "synthetic neighbours of the source stand in.",
+    ),
 ]
 Engine = Annotated[str, typer.Option(help="inline, process or ray.")]
 Workers = Annotated[

@@ -23,7 +23,12 @@ def protect(
         float | None, typer.Option(help="Percentage points of source accuracy that may be lost.")
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting, as name=value.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Any other setting, as name=value. Of several targets, combine=worst protects the "
+            "one that a thief gets most from, weights=[2,1] their weighted mean.",
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -38,6 +43,11 @@ def protect(
     from ntprune.release import load
     from ntprune.release.atomic import require_new
 
+    if "none" in target and len(target) > 1:
+        raise SettingsError(
+            f"--target none means that no target is known, and {len(target) - 1} more --target "
+            "came with it: give it alone or leave it out"
+        )
     require_new(out)
     chosen = _settings(setting or [], method_class(method).Settings.model_fields)
     chosen |= {
@@ -47,7 +57,8 @@ def protect(
     }
     given = load(base)
     source = domain(given.card.source.name, data_root)
-    targets = [domain(name, data_root) for name in target]
+    unseen = target == ["none"]
+    targets = None if unseen else [domain(name, data_root) for name in target]
     with progress_bar() as progress:
         release = run(
             given,
@@ -71,7 +82,8 @@ def protect(
             f"{100 * before.validation:.2f} % → {100 * card.source.validation:.2f} %, test "
             f"{100 * before.test:.2f} % → {100 * card.source.test:.2f} %",
             f"ship {out}; keep {out}.owner, which holds the unprotected model",
-            f"next: ntprune audit {out} --target {target[0]} --out audit/",
+            f"next: ntprune audit {out} --target {'NAME' if unseen else target[0]} --out audit/"
+            + (", NAME being what a thief might want (ntprune domains)" if unseen else ""),
         ],
     )
 

@@ -13,6 +13,7 @@ from ntprune.domains import (  # noqa: F401  (imported for their entries in the 
     torchvision_sets,
 )
 from ntprune.domains.domain import Domain, Split
+from ntprune.domains.neighbours import neighbours
 from ntprune.domains.registry import describe, domain, domain_names
 
-__all__ = ["Domain", "Split", "describe", "domain", "domain_names"]
+__all__ = ["Domain", "Split", "describe", "domain", "domain_names", "neighbours"]

@@ -7,12 +7,11 @@ Backpropagation", ICML 2015, with the two photographs that scikit-learn ships in
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from ntprune.domains.blocks import blocks
 from ntprune.domains.domain import Split
-from ntprune.domains.draws import generator, uniform
+from ntprune.domains.draws import generator
+from ntprune.domains.photographs import crops, photographs
 from ntprune.domains.rawset import RawSet, Request
 from ntprune.domains.registry import register
 from ntprune.domains.resize import resize
@@ -20,8 +19,6 @@ from ntprune.domains.scans import digit_scans
 from ntprune.domains.torchvision_sets import BENCHMARKS, fetcher
 
 BLOCK = 2048  # images at a time: bounds the crops held as float
-LARGEST_CROP = 400  # pixels a side; the photographs are 427 high
-BRIGHTNESS = (0.5, 1.2)
 
 
 def load(request: Request) -> RawSet:
@@ -55,31 +52,9 @@ for _name, _size, _note in (
 
 
 def _blend(digits: Split, size: int, stream: torch.Generator) -> Split:
-    photos = _photographs()
+    photos = photographs()
     blended = []
     for block in blocks(resize(digits.images, size), BLOCK):
-        ground = _crops(photos, len(block), size, stream)
+        ground = crops(photos, len(block), size, stream)
         blended.append((ground - block.float()).abs_().round_().to(torch.uint8))
     return Split(torch.cat(blended), digits.labels)
-
-
-def _crops(photos: Tensor, count: int, size: int, stream: torch.Generator) -> Tensor:
-    """Random crops of about twice `size`, shrunk to it: float32, count×3×size×size, 0 to 255."""
-    side = min(2 * size, LARGEST_CROP)
-    height, width = photos.shape[2:]
-    photo = torch.randint(len(photos), (count, 1, 1), generator=stream)
-    top = torch.randint(height - side + 1, (count, 1, 1), generator=stream)
-    left = torch.randint(width - side + 1, (count, 1, 1), generator=stream)
-    along = torch.arange(side)
-    crops = photos[photo, :, top + along[:, None], left + along].permute(0, 3, 1, 2).float()
-    shrunk = F.interpolate(crops, (size, size), mode="bilinear", antialias=True)
-    return (shrunk * uniform(*BRIGHTNESS, (count, 1, 1, 1), stream)).clamp_(0, 255)
-
-
-def _photographs() -> Tensor:
-    """china.jpg and flower.jpg: uint8, 2×3×427×640."""
-    from sklearn.datasets import load_sample_images
-
-    return torch.stack(
-        [torch.tensor(image).permute(2, 0, 1) for image in load_sample_images().images]
-    )

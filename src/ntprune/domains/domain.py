@@ -47,6 +47,7 @@ class Domain:
         name: what the registry calls it, for instance `usps` or `npz:cifar.npz[0,1,2]`.
         classes: class names, in label order.
         flips: whether a mirrored image keeps its meaning (true for objects, false for digits).
+        mixed: whether every image has a style of its own, so that a few of them show little of all.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Domain:
     pool: Split
     test: Split
     flips: bool = field(default=False)
+    mixed: bool = field(default=False)
 
     @property
     def channels(self) -> int:

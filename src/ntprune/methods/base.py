@@ -111,12 +111,13 @@ class Defence:
 
 @dataclass(frozen=True)
 class TargetData:
-    """The defender's slice of one target."""
+    """The defender's slice of one target; `mixed` is the domain's."""
 
     name: str
     train: Resident
     validation: Resident
     classes: tuple[str, ...]
+    mixed: bool = False
 
 
 @dataclass
@@ -202,6 +203,7 @@ class Method(ABC):
                     _shuffled(t.train, model, seed),
                     Resident.of(t.validation, model.preprocessing, model.device),
                     t.classes,
+                    t.mixed,
                 )
                 for t in targets
             ],

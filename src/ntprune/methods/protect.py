@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ntprune.domains import Domain
+from ntprune.domains import Domain, neighbours
 from ntprune.engine import Progress, resolve_device, silent
+from ntprune.methods.base import Method
 from ntprune.methods.registry import make_method
 from ntprune.models import Model
 from ntprune.release import Release
@@ -16,7 +17,7 @@ from ntprune.release import Release
 def protect(
     model: Release | Model,
     source: Domain,
-    target: Domain | Sequence[Domain],
+    target: Domain | Sequence[Domain] | None,
     *,
     method: str = "ntp",
     seed: int = 0,
@@ -30,7 +31,8 @@ def protect(
     Args:
         model: what `pretrain`, `load` or `wrap` returned; not changed.
         source: the domain the model is meant for.
-        target: the domain, or domains, it must not be reused for.
+        target: the domain, or domains, it must not be reused for; None where none is known. Then a
+            method that needs a target gets the source's synthetic neighbours.
         method: name in the method registry.
         seed: of every random draw.
         device: `auto`, `cpu`, `cuda`, ...
@@ -47,13 +49,24 @@ def protect(
         ConstraintError: the source accuracy could not be kept.
         OutputError: `checkpoint` holds another run, is not writable or full.
     """
-    targets = [target] if isinstance(target, Domain) else list(target)
-    return make_method(method, **settings)(
+    defence = make_method(method, **settings)
+    return defence(
         model,
         source,
-        targets,
+        _unseen(defence, model, source, seed) if target is None else _listed(target),
         seed=seed,
         device=resolve_device(device),
         progress=progress,
         checkpoint=None if checkpoint is None else Path(checkpoint),
     )
+
+
+def _listed(target: Domain | Sequence[Domain]) -> list[Domain]:
+    return [target] if isinstance(target, Domain) else list(target)
+
+
+def _unseen(defence: Method, model: Release | Model, source: Domain, seed: int) -> list[Domain]:
+    if not defence.needs_target:
+        return []
+    network = model.model if isinstance(model, Release) else model
+    return [neighbours(source, size=network.preprocessing.size, seed=seed)]

@@ -40,15 +40,24 @@ _MORE = 4
 
 
 def panels_of(history: Sequence[dict[str, Any]]) -> list[Panel]:
-    """Known quantities in their groups, then up to a few that are not known, one panel each."""
-    known = {key for _, keys, _, _ in _KNOWN for key in keys}
+    """Known quantities in their groups, then up to a few that are not known, one panel each.
+
+    `thief: usps` is the part of `thief` that speaks of usps: a further line of its panel.
+    """
+    recorded = dict.fromkeys(key for record in history for key in record)
+    groups = []
+    for title, keys, log, scale in _KNOWN:
+        split = ((key, *key.partition(": ")) for key in recorded)
+        parts = {key: clean(part, 24) for key, whole, _, part in split if part and whole in keys}
+        groups.append((title, keys | parts, log, scale))
+    known = {key for _, keys, _, _ in groups for key in keys}
     rest = dict.fromkeys(
         key
         for record in history
         for key, value in record.items()
         if _finite(value) and key not in known | {"step", "phase", "rho", "strength"}
     )
-    groups = [*_KNOWN, *((key, {key: key}, False, 1.0) for key in list(rest)[:_MORE])]
+    groups += [(key, {key: key}, False, 1.0) for key in list(rest)[:_MORE]]
     panels = []
     for title, keys, log, scale in groups:
         lines = []
@@ -77,7 +86,7 @@ def draw_history(panels: Sequence[Panel], figure: Figure, width: int) -> None:
         axes = figure.add_subplot(math.ceil(len(panels) / columns), columns, place)
         for index, (label, x, y) in enumerate(panel.lines):
             colour = (RELEASE, UNPROTECTED, SERIES[0])[index % 3]
-            style = ("-", "--", "-.")[index % 3]
+            style = ("-", "--", "-.", ":")[index % 4]
             alone = "o" if len(x) == 1 else ""
             axes.plot(x, y, color=colour, linestyle=style, marker=alone, linewidth=1.8, label=label)
         axes.set_title(panel.title, loc="left", pad=6)

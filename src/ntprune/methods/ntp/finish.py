@@ -69,6 +69,7 @@ class Finish:
     def advance(self) -> float:
         """Outer steps up to the next check, and the check."""
         run, settings, work = self.run, self.run.settings, self.run.work
+        shares = run.objective.shares
         count = min(max(1, self.total // self.CHECKS), self.total - self.done)
         # Not down to zero: the push and the controller need room to the end, and the average
         # is what is released.
@@ -77,15 +78,20 @@ class Finish:
         self.done += count
         with run.average.in_place():
             drop = 100 * (work.before - run.accuracy(work.validation))
-            thief = sum(quick_thief(run.model, t, work.seed) for t in work.targets)
-            thief /= len(work.targets)
+            thieves = [quick_thief(run.model, t, work.seed) for t in work.targets]
+            standing = shares.standing(thieves)
             inside = drop <= settings.max_source_drop
             # Outside the constraint the smallest drop is kept, to say how close it came.
-            rank = (inside, -thief if inside else -drop)
+            rank = (inside, -standing if inside else -drop)
             if self.best is None or rank > self.best[0]:
                 self.best = rank, copy.deepcopy(run.model.module.state_dict())
         strength = self.controller.strength
-        run.record("finish", parts, drop, strength, sparsity=self.masks.sparsity, thief=thief)
+        found = {"sparsity": self.masks.sparsity, "thief": sum(thieves) / len(thieves)}
+        if len(thieves) > 1:
+            names = (f"thief: {target.name}" for target in work.targets)
+            found |= dict(zip(names, thieves, strict=True))
+        run.record("finish", parts, drop, strength, **found)
+        shares.hear(thieves)
         self.controller.update(drop)
         return drop
 
@@ -140,13 +146,16 @@ class Finish:
         return torch.stack(seen).mean(0)
 
     def _push_against_thieves(self) -> None:
-        """Add the lookahead gradient of every target to the gradients of the released weights."""
+        """Add the lookahead gradient to the gradients of the released weights.
+
+        It costs more than all else of an outer step together, so only one target is robbed in each:
+        over a few steps the gradients are those of all, mixed by their shares.
+        """
         settings = self.run.settings
         if not settings.lookahead:
             return
-        weight = settings.lookahead / len(self.lookaheads)
-        for lookahead in self.lookaheads:
-            grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks)
-            pairs = zip(self.run.model.module.parameters(), grads, strict=True)
-            mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
-            torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=weight)
+        lookahead = self.lookaheads[self.run.objective.shares.turn()]
+        grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks)
+        pairs = zip(self.run.model.module.parameters(), grads, strict=True)
+        mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
+        torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=settings.lookahead)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ntprune.engine import Batches, Resident, generator
 from ntprune.methods.base import Defence
 from ntprune.methods.ntp.settings import NTPSettings
+from ntprune.methods.ntp.shares import Shares
 from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.objectives import clamped_cross_entropy, distilled_cross_entropy, fisher_ratio
 
@@ -22,6 +23,13 @@ class Objective:
     Args:
         settings: the weights of the terms.
         work: the model they are taken at, and the data.
+
+    Attributes:
+        shares: how much each target counts.
+        reached: cross-entropy (nats) of each target head when it was last fitted; empty before.
+
+    Raises:
+        SettingsError: another number of weights than of targets.
     """
 
     # A head that is never fitted again should be fitted as well as one that always is.
@@ -31,22 +39,21 @@ class Objective:
         self.settings = settings
         self.work = work
         self.model = work.model
+        self.shares = Shares(settings, work.targets)
         self.teacher = work.model.copy()
         self.teacher.module.eval()
         self.heads = [
             TargetHead(self.model, t, seed=work.seed + i) for i, t in enumerate(work.targets)
         ]
-        self.fitted = False
+        self.reached: list[float] = []
         self.source = self._batches(work.train, "source")
         self.targets = [self._batches(t.train, t.name) for t in work.targets]
 
     def fit_heads(self) -> None:
         """Fit the target heads to the features of the moment, or once and for all."""
-        steps = self.settings.refit or (0 if self.fitted else self.ONCE)
+        steps = self.settings.refit or (0 if self.reached else self.ONCE)
         if steps:
-            for head in self.heads:
-                head.refit(self.model, steps)
-        self.fitted = True
+            self.reached = [head.refit(self.model, steps) for head in self.heads]
 
     def keep(self) -> Tensor:
         """CE of the source labels (nats)."""
@@ -61,7 +68,7 @@ class Objective:
         return distilled_cross_entropy(self.model(images), labels, teacher, self.settings.distill)
 
     def away(self) -> tuple[Tensor, Tensor]:
-        """λF − α·min(CE, c) averaged over the targets, and the mean CE and F (2), detached."""
+        """λF − α·min(CE, c) mixed over the targets, and CE and F (2) likewise, detached."""
         terms, parts = [], []
         for batches, head in zip(self.targets, self.heads, strict=True):
             images, labels = batches.next()
@@ -74,13 +81,14 @@ class Objective:
             ratio = fisher_ratio(features, labels, head.classes)
             terms.append(self.settings.fisher * ratio - self.settings.alpha * target)
             parts.append(torch.stack((target.detach(), ratio.detach())))
-        return torch.stack(terms).mean(), torch.stack(parts).mean(0)
+        return self.shares.mix(terms), self.shares.mix(parts)
 
     def state_dict(self) -> dict[str, Any]:
-        """The heads and the draws."""
+        """The heads, the shares and the draws."""
         return {
             "heads": [head.head.state_dict() for head in self.heads],
-            "fitted": self.fitted,
+            "reached": self.reached,
+            "shares": self.shares.state_dict(),
             "source": self.source.state_dict(),
             "targets": [batches.state_dict() for batches in self.targets],
         }
@@ -89,7 +97,8 @@ class Objective:
         """Go on from a `state_dict` of the same work."""
         for head, theirs in zip(self.heads, state["heads"], strict=True):
             head.head.load_state_dict(theirs)
-        self.fitted = state["fitted"]
+        self.reached = state["reached"]
+        self.shares.load_state_dict(state["shares"])
         self.source.load_state_dict(state["source"])
         for batches, theirs in zip(self.targets, state["targets"], strict=True):
             batches.load_state_dict(theirs)

@@ -101,6 +101,7 @@ class Rounds:
     def _w_step(self, optimiser: Optimizer) -> Tensor:
         """Steps on the objective plus the pull towards Z; the mean of the loss parts."""
         run = self.run
+        run.objective.shares.hear([-reached for reached in run.objective.reached])
         seen = []
         for _ in range(run.settings.inner):
             source = run.objective.keep()

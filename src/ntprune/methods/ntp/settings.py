@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from ntprune.methods.base import Settings
 
@@ -15,6 +15,8 @@ class NTPSettings(Settings):
     Attributes:
         support: which weights stay: those that the ADMM rounds end with, or (`magnitude`) the
             largest of the model as given, without any round.
+        combine: what counts of several targets: their mean, or the one that a thief gets most from.
+        weights: of the targets in their mean, > 0, in their order; equal if empty.
         alpha: weight of the clamped target cross-entropy, ≥ 0.
         clamp: its ceiling in nats.
         fisher: weight λ of the Fisher ratio of target features, ≥ 0.
@@ -37,6 +39,8 @@ class NTPSettings(Settings):
 
     sparsity: float = Field(default=0.96, ge=0, lt=1)
     support: Literal["admm", "magnitude"] = "admm"
+    combine: Literal["mean", "worst"] = "mean"
+    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     alpha: float = Field(default=0.1, ge=0)
     clamp: float = Field(default=3.0, gt=0)
     fisher: float = Field(default=10.0, ge=0)
@@ -55,3 +59,10 @@ class NTPSettings(Settings):
     average: float = Field(default=0.95, ge=0, lt=1)
     rho: float = Field(default=0.1, gt=0)
     ceiling: float = Field(default=0.998, gt=0, lt=1)
+
+    @field_validator("weights")
+    @classmethod
+    def _of_a_mean(cls, weights: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if weights and info.data.get("combine") == "worst":
+            raise ValueError("with combine=worst thieves decide: leave the weights out")
+        return weights
