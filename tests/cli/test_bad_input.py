@@ -214,6 +214,8 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "budget above the pool": (f"{AUDIT}{TARGET} --budgets 8,4000", "budget 4000 exceeds the"),
     "one budget": (f"{AUDIT}{TARGET} --budgets 8", "at least two different counts"),
     "budgets of words": (f"{AUDIT}{TARGET} --budgets 8;16", "--budgets 8;16: expected counts"),
+    "attacks of the audit": (f"{AUDIT}{TARGET} --attacks lora", "tiny/1 has no attack 'lora'"),
+    "controls of the audit": (f"{AUDIT}{TARGET} --controls null", "must name 'unprotected'"),
     "workers": (f"{AUDIT}{TARGET} --workers -1", "--workers"),
     "attack": (f"{ATTACK} --budget 8 --attack regro", "unknown attack 'regro': did you mean 'reg"),
     "attack, no budget": (f"{ATTACK} --budget 0 --attack regrow", "--budget 0: expected 1 to"),
