@@ -25,6 +25,7 @@ AUDIT = "audit {place}/release --protocol tiny --engine inline --device cpu --ou
 MINE = "audit {tmp}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
 ATTACK = "attack {place}/release --target npz:{place}/target.npz --device cpu --out {tmp}/out"
 TARGET = " --target npz:{place}/target.npz"
+STUDY = "experiment --out {tmp}/out --results {tmp}/results"
 NPZ = f"{PRETRAIN} npz:{{tmp}}/x.npz"
 
 
@@ -242,6 +243,17 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
         lambda tmp: edit_card(
             tmp / "release", lambda card: card["source"].update(name=f"npz:{tmp}/absent.npz")
         ),
+    ),
+    # experiments
+    "experiment": (f"{STUDY} ablaton", "unknown experiment 'ablaton': did you mean 'ablation'?"),
+    "pair": (f"{STUDY} frontier --pair optdigit-blend", "did you mean 'optdigits-blended'?"),
+    "no protection": (f"{STUDY} sparsity --seeds 0", "--seeds"),
+    "device, experiment": (f"{STUDY} sparsity --device cuda:9", "device 'cuda:9' is not"),
+    "experiment without data": (f"{STUDY} ablation --data-root {{tmp}}/nowhere", "fetch it with"),
+    "results of another": (
+        f"{STUDY} ablation --pair optdigits-blended",
+        "holds 'sparsity' on mnist-usps: choose another --results",
+        spoil("results/data.json", b'{"study": "sparsity", "pair": "mnist-usps"}'),
     ),
     # folders
     "out in use, attack": (
