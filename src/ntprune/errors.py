@@ -6,6 +6,7 @@ The command line prints the message of any `NtpruneError` as one line and exits 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -59,7 +60,31 @@ class LayerCollapseError(SettingsError):
 
 
 class ConstraintError(NtpruneError):
-    """No checkpoint kept the source accuracy inside `max_source_drop`."""
+    """No checkpoint kept the source accuracy inside `max_source_drop`.
+
+    Args:
+        lost: percentage points of source validation accuracy that the best checkpoint lost.
+        allowed: how many were allowed.
+    """
+
+    _WORDS = re.compile(r"no checkpoint kept the source accuracy: the best lost ([\d.]+) ")
+
+    def __init__(self, lost: float, allowed: float) -> None:
+        super().__init__(
+            f"no checkpoint kept the source accuracy: the best lost {lost:.2f} percentage points "
+            f"on validation data, {allowed:g} are allowed; lower --sparsity or raise "
+            "--max-source-drop"
+        )
+
+    @classmethod
+    def lost_in(cls, line: str) -> float | None:
+        """What was lost, from the line that a command ended with; `None` if it says another thing.
+
+        >>> ConstraintError.lost_in(str(ConstraintError(2.83, 0.75)))
+        2.83
+        """
+        found = cls._WORDS.search(line)
+        return float(found[1]) if found else None
 
 
 class TrainingDivergedError(NtpruneError):

@@ -345,6 +345,13 @@ def test_budgets_below_the_classes_work_and_are_named(pristine: Path, tmp_path: 
     assert "budget-below-classes" in {flag.name for flag in found.flags}
 
 
+def test_fewer_attacks_and_controls_are_named(pristine: Path, tmp_path: Path) -> None:
+    found = run(pristine, tmp_path / "out", attacks=["finetune"], controls=["unprotected"]).report
+    assert found.protocol == "tiny/1 with attacks finetune, controls unprotected"
+    assert set(found.attacks) == set(found.controls["unprotected"].attacks) == {"finetune"}
+    assert set(found.controls) == {"unprotected"}
+
+
 def test_other_seeds_are_named(pristine: Path, tmp_path: Path) -> None:
     rules = PROTOCOL.model_copy(update={"attacks": ("finetune",), "controls": {}})
     found = run(pristine, tmp_path / "out", protocol=rules, first_seed=7)

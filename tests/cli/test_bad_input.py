@@ -25,6 +25,7 @@ AUDIT = "audit {place}/release --protocol tiny --engine inline --device cpu --ou
 MINE = "audit {tmp}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
 ATTACK = "attack {place}/release --target npz:{place}/target.npz --device cpu --out {tmp}/out"
 TARGET = " --target npz:{place}/target.npz"
+STUDY = "experiment --out {tmp}/out --results {tmp}/results"
 NPZ = f"{PRETRAIN} npz:{{tmp}}/x.npz"
 
 
@@ -221,6 +222,8 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "budget above the pool": (f"{AUDIT}{TARGET} --budgets 8,4000", "budget 4000 exceeds the"),
     "one budget": (f"{AUDIT}{TARGET} --budgets 8", "at least two different counts"),
     "budgets of words": (f"{AUDIT}{TARGET} --budgets 8;16", "--budgets 8;16: expected counts"),
+    "attacks of the audit": (f"{AUDIT}{TARGET} --attacks lora", "tiny/1 has no attack 'lora'"),
+    "controls of the audit": (f"{AUDIT}{TARGET} --controls null", "must name 'unprotected'"),
     "workers": (f"{AUDIT}{TARGET} --workers -1", "--workers"),
     "attack": (f"{ATTACK} --budget 8 --attack regro", "unknown attack 'regro': did you mean 'reg"),
     "attack, no budget": (f"{ATTACK} --budget 0 --attack regrow", "--budget 0: expected 1 to"),
@@ -247,6 +250,17 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
         lambda tmp: edit_card(
             tmp / "release", lambda card: card["source"].update(name=f"npz:{tmp}/absent.npz")
         ),
+    ),
+    # experiments
+    "experiment": (f"{STUDY} ablaton", "unknown experiment 'ablaton': did you mean 'ablation'?"),
+    "pair": (f"{STUDY} frontier --pair optdigit-blend", "did you mean 'optdigits-blended'?"),
+    "no protection": (f"{STUDY} sparsity --seeds 0", "--seeds"),
+    "device, experiment": (f"{STUDY} sparsity --device cuda:9", "device 'cuda:9' is not"),
+    "experiment without data": (f"{STUDY} ablation --data-root {{tmp}}/nowhere", "fetch it with"),
+    "results of another": (
+        f"{STUDY} ablation --pair optdigits-blended",
+        "holds 'sparsity' on mnist-usps: choose another --results",
+        spoil("results/data.json", b'{"study": "sparsity", "pair": "mnist-usps"}'),
     ),
     # folders
     "out in use, attack": (

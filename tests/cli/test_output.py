@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "methods": ("methods", {"ntp", "none", "magnitude", "random"}),
     "attacks": ("attacks", {"scratch", "finetune", "null"}),
     "doctor": ("doctor --data-root {tmp}", {"versions", "device", "domains", "missing"}),
+    "experiment": (
+        "experiment ablation --pair optdigits-blended --dry-run --out {tmp}/out",
+        {"releases", "missing", "commands"},
+    ),
     "demo": ("demo --out {tmp}/out", {"html", "report"}),
 }
 
@@ -143,6 +147,7 @@ def test_a_mistake_of_ours_exits_with_1() -> None:
         "import ntprune; dir(ntprune)",
         "from ntprune.cli.main import main; main(['--help'])",
         "from ntprune.cli.main import main; main(['audit', '--help'])",
+        "from ntprune.cli.main import main; main(['experiment', '--help'])",
         "from ntprune.cli.main import main; main(['protec'])",
     ],
 )

@@ -45,6 +45,9 @@ SMALL = {"batch": 32, "max_source_drop": 100.0}
 TABLE: dict[str, Row] = {
     "none": Row(random=False),
     "magnitude": Row(SMALL | {"sparsity": 0.8, "steps": 15}, 0.8),
+    "admm": Row(
+        SMALL | {"sparsity": 0.85, "rounds": 2, "inner": 3, "steps": 15}, 0.85, records=True
+    ),
     "random": Row(SMALL | {"sparsity": 0.83, "steps": 15}, 0.83),
     "ntp": Row(
         SMALL | {"sparsity": 0.87, "rounds": 2, "inner": 3, "finish": 2}, 0.87, records=True

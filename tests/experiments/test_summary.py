@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.report import factory
 
-from ntprune.experiments.pairs import PAIRS
 from ntprune.experiments.summary import summarise
 
 
@@ -28,7 +27,3 @@ def test_rows_and_commands(tmp_path: Path) -> None:
     assert f"{report.controls['unprotected'].envelope.slc_auc:+.3f}" in text
     assert "`ntprune protect base/`" in text
     assert report.protocol in text
-
-
-def test_pairs_have_two_sides() -> None:
-    assert all(pair.source != pair.target for pair in PAIRS.values())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from ntprune.errors import SettingsError
-from ntprune.metrics import paired_interval
+from ntprune.metrics import mean_interval, paired_interval
 
 FIRST = [0.61, 0.58, 0.64, 0.55, 0.71]
 SECOND = [0.50, 0.52, 0.49, 0.53, 0.55]
@@ -85,3 +85,17 @@ def test_it_is_finite_ordered_and_within_the_differences(pairs: list[tuple[float
 def test_what_has_no_pairs_is_refused(first: list[float], second: list[float]) -> None:
     with pytest.raises(SettingsError, match="two pairs"):
         paired_interval(first, second)
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    low, high = mean_interval([0.1, 0.2, 0.15])
+    # t of 2 degrees of freedom is 4.303 at 97.5 %.
+    assert (low + high) / 2 == pytest.approx(0.15)
+    assert high - low == pytest.approx(2 * 4.30265 * 0.05 / np.sqrt(3), rel=1e-5)
+    assert mean_interval([1.0, 1.0]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [[1.0, 2.0]]])
+def test_one_value_has_no_interval(values: list[float]) -> None:
+    with pytest.raises(SettingsError, match="at least two values"):
+        mean_interval(values)

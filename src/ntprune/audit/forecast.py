@@ -14,6 +14,7 @@ import torch
 from ntprune.audit.plan import Plan
 from ntprune.audit.prepare import Prepared, ledger_folder, prepare, unclaimed
 from ntprune.audit.protocol import Protocol
+from ntprune.audit.reduce import Reduction
 from ntprune.audit.subsets import subset
 from ntprune.domains import Domain
 from ntprune.engine import Batches, Resident, accuracy, generator, resolve_device, threads, train
@@ -56,6 +57,8 @@ def forecast(
     source: Domain | None = None,
     base: str | Path | None = None,
     budgets: Sequence[int] | None = None,
+    attacks: Sequence[str] | None = None,
+    controls: Sequence[str] | None = None,
     out: str | Path,
     ledger: str | Path | None = None,
     first_seed: int = 0,
@@ -80,8 +83,7 @@ def forecast(
         protocol=protocol,
         source=source,
         base=base,
-        budgets=budgets,
-        first_seed=first_seed,
+        reduction=Reduction(budgets, attacks, controls, first_seed),
         data_root=data_root,
     )
     unclaimed(Path(out), given.plan)

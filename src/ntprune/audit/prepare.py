@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ntprune.audit.plan import Plan
 from ntprune.audit.protocol import Protocol
 from ntprune.audit.protocol import protocol as find_protocol
+from ntprune.audit.reduce import Reduction
 from ntprune.domains import Domain, domain
 from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
 from ntprune.release import Release, load
@@ -40,8 +40,7 @@ def prepare(
     protocol: str | Protocol,
     source: Domain | None = None,
     base: str | Path | None = None,
-    budgets: Sequence[int] | None = None,
-    first_seed: int = 0,
+    reduction: Reduction,
     data_root: str | Path | None = None,
 ) -> Prepared:
     """Check and plan an audit; the arguments are those of `audit`."""
@@ -55,10 +54,7 @@ def prepare(
             f"target '{target.name}' is the source of this release: name another target"
         )
     rules = find_protocol(protocol) if isinstance(protocol, str) else protocol
-    rules, grid = _budgets(rules, budgets, target)
-    if first_seed:
-        name = f"{rules.name} with seeds from {first_seed}"
-        rules = rules.model_copy(update={"name": name, "first_seed": first_seed})
+    rules, grid = reduction.of(rules, target)
     plan = Plan(
         protocol=rules,
         budgets=tuple(grid),
@@ -144,21 +140,3 @@ def _source(released: Release, source: Domain | None, root: str | Path | None) -
             "same files, or pass the domain the model was trained on"
         )
     return source
-
-
-def _budgets(
-    rules: Protocol, budgets: Sequence[int] | None, target: Domain
-) -> tuple[Protocol, list[int]]:
-    pool = len(target.pool)
-    if budgets is None:
-        return rules, rules.budgets(pool)
-    grid = sorted(set(budgets))
-    if len(grid) < 2 or grid[0] < 3:
-        raise SettingsError("--budgets needs at least two different counts, each at least 3")
-    if grid[-1] > pool:
-        raise SettingsError(
-            f"budget {grid[-1]} exceeds the {pool} images of the thief's pool of '{target.name}': "
-            f"use budgets up to {pool}"
-        )
-    name = f"{rules.name} with budgets {','.join(map(str, grid))}"
-    return rules.model_copy(update={"name": name}), grid

@@ -14,6 +14,7 @@ from ntprune.audit.measure import measure
 from ntprune.audit.points import Point, table
 from ntprune.audit.prepare import Prepared, claim, ledger_folder, prepare
 from ntprune.audit.protocol import Protocol
+from ntprune.audit.reduce import Reduction
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain
 from ntprune.engine import Progress, silent
@@ -71,6 +72,8 @@ def audit(
     source: Domain | None = None,
     base: str | Path | None = None,
     budgets: Sequence[int] | None = None,
+    attacks: Sequence[str] | None = None,
+    controls: Sequence[str] | None = None,
     out: str | Path | None = None,
     ledger: str | Path | None = None,
     first_seed: int = 0,
@@ -88,7 +91,10 @@ def audit(
         protocol: name (`quick`, `quick/1`) or a protocol of your own.
         source: the authorised domain; by default loaded by its name on the card.
         base: folder of the unprotected model; by default `<release>.owner`, which `save` wrote.
-        budgets: other sample counts than the protocol's; the protocol's name then says so.
+        budgets: other sample counts than the protocol's; the protocol's name then says so, as it
+            does of the next two.
+        attacks: of the protocol's attacks, these alone; controls are attacked with them too.
+        controls: of the protocol's controls, these alone; `unprotected` must be one.
         out: folder for results; an audit that was stopped there is taken up again. Without it
             nothing is kept but what is returned.
         ledger: folder of finished jobs to share between audits; `<out>/jobs` if not given.
@@ -102,7 +108,7 @@ def audit(
     Raises:
         ReleaseInvalidError: the release is missing, damaged or was changed.
         AuditError: the unprotected model is not at hand, or too much could not be measured.
-        SettingsError: budgets that the pool can't serve.
+        SettingsError: budgets that the pool can't serve, or names that the protocol hasn't.
         OutputError: `out` holds another audit, is not writable or full.
     """
     if isinstance(engine, str):
@@ -113,8 +119,7 @@ def audit(
         protocol=protocol,
         source=source,
         base=base,
-        budgets=budgets,
-        first_seed=first_seed,
+        reduction=Reduction(budgets, attacks, controls, first_seed),
         data_root=data_root,
     )
     where = engine.device(device)

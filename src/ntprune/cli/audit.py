@@ -23,6 +23,12 @@ def audit(
     budgets: Annotated[
         str | None, typer.Option(help="Other sample counts, for instance 8,64,512.")
     ] = None,
+    attacks: Annotated[
+        str | None, typer.Option(help="Of the protocol's attacks these alone, for instance a,b.")
+    ] = None,
+    controls: Annotated[
+        str | None, typer.Option(help="Of its controls these alone, unprotected among them.")
+    ] = None,
     ledger: Annotated[
         Path | None, typer.Option(help="Folder of finished jobs to share between audits.")
     ] = None,
@@ -56,6 +62,8 @@ def audit(
         "protocol": protocol,
         "base": base,
         "budgets": _counts(budgets),
+        "attacks": _names(attacks),
+        "controls": _names(controls),
         "out": out,
         "ledger": ledger,
         "first_seed": seed,
@@ -100,3 +108,7 @@ def _counts(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise SettingsError(f"--budgets {text}: expected counts such as 8,64,512") from error
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]

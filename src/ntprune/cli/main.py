@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 import typer
 
-from ntprune.cli import attack, audit, check, demo, doctor, names, pretrain, protect, report
+from ntprune.cli import (
+    attack,
+    audit,
+    check,
+    demo,
+    doctor,
+    experiment,
+    names,
+    pretrain,
+    protect,
+    report,
+)
 from ntprune.cli.console import StoppedError
 from ntprune.errors import NtpruneError
 
@@ -30,6 +41,7 @@ app.command("check")(check.check)
 app.command("domains")(names.domains)
 app.command("methods")(names.methods)
 app.command("attacks")(names.attacks)
+app.command("experiment")(experiment.experiment)
 app.command("doctor")(doctor.doctor)
 
 

@@ -253,11 +253,7 @@ class Method(ABC):
         record = measure(model, source)
         drop = 100 * (given.card.source.validation - record.validation)
         if self.keeps_constraint and drop > self.settings.max_source_drop + 1e-9:
-            raise ConstraintError(
-                f"no checkpoint kept the source accuracy: the best lost {drop:.2f} percentage "
-                f"points on validation data, {self.settings.max_source_drop:g} are allowed; lower "
-                "--sparsity or raise --max-source-drop"
-            )
+            raise ConstraintError(drop, self.settings.max_source_drop)
         card = Card(
             method=self.name,
             settings=self.settings.model_dump(mode="json"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ntprune.methods.base import Defence
 from ntprune.methods.registry import method
 from ntprune.methods.source_only import SourceOnly
 from ntprune.sparsity import GlobalMagnitude
@@ -16,6 +17,7 @@ class Magnitude(SourceOnly):
     name = "magnitude"
     summary = "global magnitude pruning, fine-tuned on the source only"
 
-    def choose(self, weights: list[Tensor], seed: int) -> list[Tensor]:
+    def choose(self, work: Defence) -> list[Tensor]:
         """The largest magnitudes."""
+        weights = list(work.model.prunable().values())
         return GlobalMagnitude().masks(weights, self.settings.sparsity)

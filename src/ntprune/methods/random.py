@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ntprune.engine import generator
+from ntprune.methods.base import Defence
 from ntprune.methods.registry import method
 from ntprune.methods.source_only import SourceOnly
 from ntprune.sparsity import random_masks
@@ -17,6 +18,7 @@ class Random(SourceOnly):
     name = "random"
     summary = "a random mask, fine-tuned on the source only"
 
-    def choose(self, weights: list[Tensor], seed: int) -> list[Tensor]:
+    def choose(self, work: Defence) -> list[Tensor]:
         """A random subset."""
-        return random_masks(weights, self.settings.sparsity, generator(seed, "random mask"))
+        weights = list(work.model.prunable().values())
+        return random_masks(weights, self.settings.sparsity, generator(work.seed, "random mask"))

@@ -38,20 +38,11 @@ class SourceOnly(Method):
 
     def run(self, work: Defence) -> Outcome:
         """Prune at once and fine-tune for `steps`."""
-        prunable = work.model.prunable()
-        chosen = self.choose(list(prunable.values()), work.seed)
-        masks = MaskSet(dict(zip(prunable, chosen, strict=True)))
-        batches = Batches(
-            work.train,
-            self.settings.batch,
-            generator(work.seed, self.name, "source"),
-            shift=work.shift,
-            flip=work.flip,
-        )
+        masks = MaskSet(dict(zip(work.model.prunable(), self.choose(work), strict=True)))
         steps = self.settings.steps
         train(
             work.model,
-            batches,
+            self.batches(work, "source"),
             steps,
             lr=self.settings.lr,
             prepare=lambda opt: masks.attach(work.model.module, opt),
@@ -62,5 +53,10 @@ class SourceOnly(Method):
         return Outcome(masks, steps)
 
     @abstractmethod
-    def choose(self, weights: list[Tensor], seed: int) -> list[Tensor]:
-        """Bool masks (True keeps) of `settings.sparsity`, one for each weight."""
+    def choose(self, work: Defence) -> list[Tensor]:
+        """Bool masks (True keeps) of `settings.sparsity`, one for each prunable weight."""
+
+    def batches(self, work: Defence, role: str) -> Batches:
+        """Source images; each role has an order of its own."""
+        draw = generator(work.seed, self.name, role)
+        return Batches(work.train, self.settings.batch, draw, shift=work.shift, flip=work.flip)

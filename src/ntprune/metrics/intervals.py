@@ -1,4 +1,4 @@
-"""Intervals for differences measured with the same seeds on both sides."""
+"""Intervals over seeds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import DegenerateDataWarning, bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap, t
 
 from ntprune.errors import SettingsError
 
@@ -59,3 +59,30 @@ def paired_interval(
         if np.isfinite(ends).all():
             break
     return ends
+
+
+def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's interval of the mean of a few values.
+
+    For runs too few to resample: a bootstrap of three can't leave their range.
+
+    Args:
+        values: one a run, at least two.
+        confidence: in (0, 1).
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        SettingsError: fewer than two values.
+
+    Examples:
+        >>> low, high = mean_interval([1.0, 2.0, 3.0])
+        >>> round(low, 3), round(high, 3)
+        (-0.484, 4.484)
+    """
+    each = np.asarray(values, dtype=np.float64)
+    if each.ndim != 1 or len(each) < 2:
+        raise SettingsError(f"an interval needs at least two values, got shape {each.shape}")
+    reach = t.ppf((1 + confidence) / 2, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each))
+    return float(each.mean() - reach), float(each.mean() + reach)

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -90,6 +91,22 @@ def to_svg(
         blank = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=blank)
     return _inline(buffer.getvalue(), key, label, width, height)
+
+
+def standalone(
+    key: str, label: str, width: int, height: int, draw: Callable[[Figure, int], None]
+) -> str:
+    """The same as a file of its own, in the light page's colours on its paper."""
+    body = to_svg(key, label, width, height, draw)
+    light = (Path(__file__).parent / "templates" / "report.css").read_text().partition("@media")[0]
+    for name, colour in re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light):
+        body = body.replace(f"var(--{name})", colour)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'font-family="system-ui, Roboto, Helvetica Neue, Arial, sans-serif" '
+    )
+    paper = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    return body.replace("<svg ", head, 1).replace(">", f">{paper}", 1) + "\n"
 
 
 def plain_axes(axes: Axes, grid: Literal["x", "y"]) -> None:

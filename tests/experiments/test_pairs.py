@@ -1,0 +1,61 @@
+"""Named pairs, and the commands that are made of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.experiments.conftest import PAIR, Shell
+
+from ntprune.domains import domain
+from ntprune.errors import UnknownNameError
+from ntprune.experiments import pairs
+from ntprune.experiments.named_pairs import PAIRS, named_pair, protect_command
+from ntprune.methods import make_method
+
+
+def test_pairs_have_two_sides() -> None:
+    assert all(pair.source != pair.target for pair in PAIRS.values())
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_their_settings_are_the_methods(name: str) -> None:
+    assert make_method("ntp", **PAIRS[name].settings).settings.max_source_drop > 0
+
+
+def test_an_unknown_pair_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown pair 'mnist-upsp': did you mean 'mnist-u"):
+        named_pair("mnist-upsp")
+
+
+def test_the_embedded_pairs_have_their_budgets() -> None:
+    for pair in PAIRS.values():
+        if "digits" in pair.source:
+            largest = max(map(int, pair.audit["budgets"].split(",")))
+            assert largest <= len(domain(pair.target).pool)
+
+
+def test_settings_become_options() -> None:
+    command = protect_command(PAIR, "base", "out", {"sparsity": 0.5, "fisher": 0.0}, "ntp")
+    assert command == [
+        *("protect", "base", "--target", "blended:optdigits", "--method", "ntp"),
+        *("--sparsity", "0.5", "--set", "fisher=0.0", "--out", "out"),
+    ]
+
+
+def test_a_pair_is_run_once_and_recorded(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PAIRS, "tiny", PAIR)
+    monkeypatch.setattr(pairs, "ENGINE", ["--engine", "inline"])
+    pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
+    assert [c.split()[0] for c in shell.typed] == ["pretrain", "protect", "audit", "report"]
+    run = json.loads((tmp_path / "results" / "run.json").read_text())
+    assert [stage["command"].split()[1] for stage in run["stages"].values()] == [
+        "pretrain", "protect", "audit",
+    ]  # fmt: skip
+    assert "tiny" in pairs.summarise(tmp_path)
+    shell.typed.clear()
+    pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
+    assert [c.split()[0] for c in shell.typed] == ["report"]

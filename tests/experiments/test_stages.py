@@ -1,0 +1,96 @@
+"""Stages are commands: how they end decides what happens next."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ntprune.experiments.stages import (
+    Command,
+    Ended,
+    Say,
+    StageError,
+    noted,
+    run_stage,
+    typed,
+)
+
+
+def ending(code: int, *said: str) -> Command:
+    def run(arguments: Sequence[str], say: Say) -> Ended:
+        for line in said:
+            say(line)
+        return Ended(code, said, 123)
+
+    return run
+
+
+def stage(command: Command, folder: Path) -> list[str]:
+    heard: list[str] = []
+    run_stage("protect", ["protect", "a b"], folder, say=heard.append, command=command)
+    return heard
+
+
+def test_a_stage_is_noted_with_its_command(tmp_path: Path) -> None:
+    assert stage(ending(0, "one", "two"), tmp_path) == ["one", "two"]
+    facts = noted(tmp_path, "protect")
+    assert facts["command"] == "ntprune protect 'a b'"
+    assert facts["peak_memory_mb"] == 123
+    assert facts["seconds"] >= 0
+    assert noted(tmp_path, "audit") == {}
+
+
+def test_a_users_mistake_is_handed_on_in_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"^no disk: buy one$"):
+        stage(ending(2, "half-way", "ntprune: no disk: buy one"), tmp_path)
+    assert noted(tmp_path, "protect") == {}
+
+
+def test_a_failure_of_ours_shows_what_was_said(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)protect 'a b' ended with code 1:.*ZeroDivision"):
+        stage(ending(1, "Traceback", "ZeroDivisionError"), tmp_path)
+    with pytest.raises(RuntimeError, match="code -9"):
+        stage(ending(-9), tmp_path)
+
+
+def test_an_interrupt_of_the_command_is_one_of_the_experiment(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stage(ending(130, "ntprune: stopped"), tmp_path)
+
+
+def test_a_command_is_typed_as_a_user_would() -> None:
+    heard: list[str] = []
+    ended = typed(["methods", "--no-such"], heard.append)
+    assert ended.code == 2
+    assert list(ended.said) == heard
+    assert heard[0].startswith("ntprune: No such option")
+    assert (ended.peak_memory_mb or 0) > 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_an_interrupt_of_the_experiment_alone_stops_the_command(tmp_path: Path) -> None:
+    script = (
+        "from ntprune.experiments.stages import typed\n"
+        f"typed(['demo', '--out', {str(tmp_path / 'demo')!r}], print)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    try:
+        end = time.monotonic() + 60
+        while not (tmp_path / "demo").exists() and not children.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        (child,) = children.read_text().split()
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child), 0)
