@@ -4,7 +4,13 @@ from ntprune.methods import magnitude, none, ntp, random  # noqa: F401  (they re
 from ntprune.methods.base import Method
 from ntprune.methods.pretrain import pretrain
 from ntprune.methods.protect import protect
-from ntprune.methods.registry import make_method, method, method_class, method_names
+from ntprune.methods.registry import (
+    make_method,
+    method,
+    method_class,
+    method_names,
+    preset_names,
+)
 
 __all__ = [
     "Method",
@@ -12,6 +18,7 @@ __all__ = [
     "method",
     "method_class",
     "method_names",
+    "preset_names",
     "pretrain",
     "protect",
 ]

@@ -22,7 +22,7 @@ from ntprune.engine import (
 )
 from ntprune.errors import ConstraintError, DataInvalidError, SettingsError
 from ntprune.models import Model
-from ntprune.release import Card, Release, SourceRecord
+from ntprune.release import DEFAULT_PRESET, Card, Release, SourceRecord
 from ntprune.release.card import versions
 from ntprune.sparsity import MaskSet
 
@@ -87,14 +87,19 @@ class TargetData:
 
 @dataclass
 class Outcome:
-    """What `run` returns: masks over the prunable weights and the optimiser steps spent."""
+    """What `run` returns: the masks of the release and the optimiser steps spent.
+
+    Every prunable weight has a mask; other parameters of the encoder may have one too.
+    """
 
     masks: MaskSet
     steps: int
 
 
 class Method(ABC):
-    """A defence. Subclasses set `name`, `summary`, `source` and `Settings`, and write `run`.
+    """A defence. Subclasses set `name`, `summary`, `reference` and `Settings`, and write `run`.
+
+    A class with the `name` of another and a `preset` of its own is a preset of that method.
 
     Args:
         settings: fields of the method's `Settings`.
@@ -104,6 +109,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    preset: ClassVar[str] = DEFAULT_PRESET
     summary: ClassVar[str]
     reference: ClassVar[str]
     needs_target: ClassVar[bool] = False
@@ -188,12 +194,13 @@ class Method(ABC):
             )
         card = Card(
             method=self.name,
+            preset=self.preset,
             settings=self.settings.model_dump(mode="json"),
             model=model.spec,
             source=record,
             base=given.card.source,
             targets=tuple(t.name for t in targets),
-            sparsity=outcome.masks.sparsity,
+            sparsity=outcome.masks.only(model.prunable()).sparsity,
             layers=outcome.masks.per_layer(),
             steps=outcome.steps,
             seed=seed,

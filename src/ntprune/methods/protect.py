@@ -9,7 +9,7 @@ from ntprune.domains import Domain
 from ntprune.engine import Progress, resolve_device, silent
 from ntprune.methods.registry import make_method
 from ntprune.models import Model
-from ntprune.release import Release
+from ntprune.release import DEFAULT_PRESET, Release
 
 
 def protect(
@@ -18,6 +18,7 @@ def protect(
     target: Domain | Sequence[Domain],
     *,
     method: str = "ntp",
+    preset: str = DEFAULT_PRESET,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -30,6 +31,7 @@ def protect(
         source: the domain the model is meant for.
         target: the domain, or domains, it must not be reused for.
         method: name in the method registry.
+        preset: `default`, or another of the method's: `paper` is `ntp` as its authors run it.
         seed: of every random draw.
         device: `auto`, `cpu`, `cuda`, ...
         progress: told how far the work is.
@@ -37,12 +39,12 @@ def protect(
             `max_source_drop=1.0`.
 
     Raises:
-        UnknownNameError: no such method.
+        UnknownNameError: no such method, or it has no such preset.
         SettingsError: an unknown setting or one outside its range.
         DataInvalidError: model, source and target don't fit each other.
         ConstraintError: the source accuracy could not be kept.
     """
     targets = [target] if isinstance(target, Domain) else list(target)
-    return make_method(method, **settings)(
+    return make_method(method, preset=preset, **settings)(
         model, source, targets, seed=seed, device=resolve_device(device), progress=progress
     )
