@@ -1,6 +1,12 @@
 """What a defender does: `ntp`, and the controls it is measured against."""
 
-from ntprune.methods import magnitude, none, ntp, random  # noqa: F401  (they register themselves)
+from ntprune.methods import (  # noqa: F401  (they register themselves)
+    magnitude,
+    none,
+    ntp,
+    paper,
+    random,
+)
 from ntprune.methods.base import Method
 from ntprune.methods.pretrain import pretrain
 from ntprune.methods.protect import protect
