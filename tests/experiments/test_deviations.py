@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.release.toys import PROTOCOL
 
+from ntprune.errors import SettingsError
 from ntprune.experiments import deviations
 from ntprune.experiments.deviations import VARIANTS, Study, reduced, run
 from ntprune.methods.paper import PaperSettings
@@ -80,3 +81,23 @@ def test_protect_audit_record_and_take_up_again(
     assert "| last-mask-applied | `apply_last_mask=True` | 3 |" in text
     assert "| empty | `tau=10.0` | – |" in text
     assert "tiny/1 reduced with budgets 16,32" in text
+
+
+def test_settings_of_every_variant_come_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(deviations, "run", lambda *given: seen.extend(given))
+    command = "deviations paper --set tau=3e-4 --set iterations=2 --width 4 --budgets 8,16"
+    monkeypatch.setattr("sys.argv", [*command.split(), "--out", str(tmp_path)])
+    deviations.main()
+    study, variants, out, *_ = seen
+    assert study.protect == {"tau": "3e-4", "iterations": 2}
+    PaperSettings(**study.protect)  # YAML takes 3e-4 for a text, the settings take it for a number
+    assert (study.budgets, study.pretrain["width"]) == ((8, 16), 4)
+    assert (variants, out) == (["paper"], tmp_path)
+    with pytest.raises(SettingsError, match="'tua'"):
+        run(Study(protect={"tua": 1}), variants, tmp_path, tmp_path)
+    monkeypatch.setattr("sys.argv", ["deviations", "papper"])
+    with pytest.raises(SystemExit):
+        deviations.main()

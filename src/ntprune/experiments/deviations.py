@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ntprune.audit import Protocol, audit, protocol
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain, domain
@@ -25,7 +27,7 @@ from ntprune.errors import NtpruneError
 from ntprune.experiments.deviations_table import table
 from ntprune.experiments.machine import machine
 from ntprune.experiments.once import once
-from ntprune.methods import pretrain, protect
+from ntprune.methods import make_method, pretrain, protect
 from ntprune.release import Release
 from ntprune.release.atomic import write_file
 
@@ -100,6 +102,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--budgets", default="16,128,1024")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="in every variant"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--workers", type=int, default=2)
@@ -115,10 +120,16 @@ def main() -> None:
             "size": given.size,
             "epochs": given.epochs,
         },
+        protect=dict(_setting(pair) for pair in given.set),
         budgets=tuple(int(n) for n in given.budgets.split(",")),
         seed=given.seed,
     )
     run(study, given.variants, given.out, given.results, given.data_root, given.workers)
+
+
+def _setting(pair: str) -> tuple[str, Any]:
+    name, _, value = pair.partition("=")
+    return name, yaml.safe_load(value)
 
 
 def run(
@@ -130,6 +141,7 @@ def run(
     workers: int = 1,
 ) -> None:
     """Work below `out`; after every variant the table and the record in `results` are written."""
+    make_method("ntp", preset="paper", **study.protect)  # a wrong setting ends it here
     source, target = domain(study.source, data_root), domain(study.target, data_root)
     base = once(
         out / "base",
