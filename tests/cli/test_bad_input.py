@@ -187,6 +187,17 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
         "--set finish=1 --set recover=1 --set depth=1 --set every=1 --set refit=1",
         "no checkpoint kept the source accuracy: the best lost",
     ),
+    "preset": (
+        f"{PROTECT} --preset papr",
+        "unknown preset of ntp 'papr': did you mean 'paper'? choose one of default, paper",
+    ),
+    "preset of another method": (f"{PROTECT} --method magnitude --preset paper", "default"),
+    "method and preset in one": (f"{PROTECT} --method ntp@paper", "unknown method 'ntp@paper'"),
+    "--set of another preset": (f"{PROTECT} --preset paper --set rounds=3", "'rounds'"),
+    "switches of the paper preset": (
+        f"{PROTECT} --preset paper --set masks_return=true",
+        "set apply_last_mask or release_z",
+    ),
     "--set without =": (f"{PROTECT} --set fisher", "--set fisher: expected name=value"),
     "--set unknown": (f"{PROTECT} --set fischer=3", "'fischer'"),
     "--set of an option": (f"{PROTECT} --set seed=3", "'seed'"),

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "report": ("report {tmp}/audit --out {tmp}/report.html", {"html", "markdown"}),
     "check": ("check {place}/release --data", {"release", "sparsity", "test"}),
     "domains": ("domains", {"optdigits", "npz:<path>"}),
-    "methods": ("methods", {"ntp", "none", "magnitude", "random"}),
+    "methods": ("methods", {"ntp", "ntp --preset paper", "none", "magnitude", "random"}),
     "attacks": ("attacks", {"scratch", "finetune", "null"}),
     "doctor": ("doctor --data-root {tmp}", {"versions", "device", "domains", "missing"}),
     "experiment": (

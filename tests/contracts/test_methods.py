@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ntprune.domains import Domain
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import ConstraintError, DataInvalidError, NtpruneError, SettingsError
-from ntprune.methods import make_method, method_class, method_names
+from ntprune.methods import Method, make_method, method_class, method_names, preset_names
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.models import Model, registry, wrap
 from ntprune.release import Release, check
@@ -30,13 +30,13 @@ class Row:
 
     Attributes:
         settings: as small as makes sense; `max_source_drop` must not be what a run fails on.
-        sparsity: what the release must have.
+        sparsity: what the release must have; None where the method finds its own.
         random: whether another seed gives other weights.
         records: whether it records a history.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
-    sparsity: float = 0.0
+    sparsity: float | None = 0.0
     random: bool = True
     records: bool = False
 
@@ -52,7 +52,24 @@ TABLE: dict[str, Row] = {
     "ntp": Row(
         SMALL | {"sparsity": 0.87, "rounds": 2, "inner": 3, "finish": 2}, 0.87, records=True
     ),
+    "ntp@paper": Row(
+        SMALL | {"iterations": 4, "settle": 1, "tau": 3e-4, "head_epochs": 2}, None, records=True
+    ),
 }
+
+
+def keys() -> set[str]:
+    """Every method by its name, and every preset of one as `name@preset`."""
+    return {
+        name if preset == "default" else f"{name}@{preset}"
+        for name in method_names()
+        for preset in preset_names(name)
+    }
+
+
+def kind(key: str) -> type[Method]:
+    name, _, preset = key.partition("@")
+    return method_class(name, preset or "default")
 
 
 @dataclass
@@ -77,7 +94,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def test_the_table_has_every_method() -> None:
-    assert set(method_names()) == set(TABLE), "give every method a row"
+    assert keys() == set(TABLE), "give every method and preset a row"
 
 
 @pytest.fixture(scope="module", params=sorted(TABLE))
@@ -90,7 +107,7 @@ def runs(
     for seed, noise in ((1, 0), (1, 1), (2, 2)):
         torch.manual_seed(noise)
         state = torch.random.get_rng_state()
-        run = make_method(request.param, **row.settings)
+        run = kind(request.param)(**row.settings)
         made.append(run(tiny_base, tiny_source, [tiny_target], seed=seed))
     untouched = torch.equal(state, torch.random.get_rng_state())
     return Runs(row, *made, tiny_base, before, untouched)
@@ -105,14 +122,17 @@ def test_the_base_is_not_changed(runs: Runs) -> None:
 
 def test_the_sparsity_asked_for_is_the_sparsity_got(runs: Runs) -> None:
     prunable = runs.first.model.prunable()
-    assert list(runs.first.masks) == list(prunable)
-    total = sum(p.numel() for p in prunable.values())
-    assert runs.first.masks.total == total
-    assert runs.first.masks.zeros == round(runs.row.sparsity * total)
-    assert all(bool(mask.any()) for mask in runs.first.masks.values())
-    for name, parameter in prunable.items():
-        zero = parameter.detach() == 0
-        assert torch.equal(zero, ~runs.first.masks[name]), f"{name}: other zeros than the mask's"
+    masks = runs.first.masks.only(prunable)
+    assert masks.total == sum(p.numel() for p in prunable.values())
+    if runs.row.sparsity is None:
+        assert 0.1 < masks.sparsity < 0.9
+    else:
+        assert masks.zeros == round(runs.row.sparsity * masks.total)
+    assert all(bool(mask.any()) for mask in masks.values())
+    everything = dict(runs.first.model.encoder_parameters())
+    for name, mask in runs.first.masks.items():
+        zero = everything[name].detach() == 0
+        assert torch.equal(zero, ~mask), f"{name}: other zeros than the mask's"
 
 
 def test_all_values_are_finite_and_the_model_is_ready_to_use(runs: Runs) -> None:
@@ -131,17 +151,16 @@ def test_the_seed_decides_and_nothing_else(runs: Runs) -> None:
 
 def test_the_card(runs: Runs, tiny_source: Domain, tiny_target: Domain) -> None:
     card, release = runs.first.card, runs.first
-    assert card.method in TABLE
-    assert card.settings == make_method(card.method, **runs.row.settings).settings.model_dump(
-        mode="json"
-    )
+    made = make_method(card.method, preset=card.preset, **runs.row.settings)
+    assert TABLE[card.method if card.preset == "default" else f"{card.method}@{card.preset}"]
+    assert card.settings == made.settings.model_dump(mode="json")
     assert runs.row.settings.items() <= card.settings.items()
     assert card.model == release.model.spec
     assert card.targets == (tiny_target.name,)
     assert card.seed == 1
-    assert card.sparsity == release.masks.sparsity
+    assert card.sparsity == release.masks.only(release.model.prunable()).sparsity
     assert card.layers == release.masks.per_layer()
-    assert (card.steps > 0) == bool(runs.row.sparsity)
+    assert (card.steps > 0) == (runs.row.sparsity != 0)
     assert card.base == runs.base.card.source
     assert card.source.content_hash == tiny_source.content_hash
     for part, claimed in (
@@ -198,7 +217,7 @@ def test_dropout_follows_the_seed_too(
     made = []
     for noise in (0, 1):
         torch.manual_seed(noise)
-        run = make_method(name, **TABLE[name].settings)
+        run = kind(name)(**TABLE[name].settings)
         made.append(weights(run(noisy, tiny_source, [tiny_target], seed=1).model))
     assert same(*made)
 
@@ -270,39 +289,36 @@ def test_a_stopped_run_ends_with_the_same_bytes(
     [({"sparsity": 1.0}, "sparsity"), ({"no_such": 1}, "no_such"), ({"batch": 0}, "batch")],
 )
 def test_wrong_settings_are_refused_by_name(name: str, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingsError, match=f"method '{name}', setting '{words}'"):
-        make_method(name, **change)
+    with pytest.raises(SettingsError, match=f"method '{kind(name).name}', setting '{words}'"):
+        kind(name)(**change)
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_data_that_does_not_fit_is_refused(
     name: str, tiny_base: Release, tiny_source: Domain, tiny_other: Domain
 ) -> None:
-    run = make_method(name, **TABLE[name].settings)
+    run = kind(name)(**TABLE[name].settings)
     with pytest.raises(DataInvalidError, match="is the source itself"):
         run(tiny_base, tiny_source, [tiny_source])
     with pytest.raises(DataInvalidError, match="give the source"):
         run(tiny_base, tiny_other, [tiny_source])
-    if method_class(name).needs_target:
+    if kind(name).needs_target:
         with pytest.raises(SettingsError, match="needs a target"):
             run(tiny_base, tiny_source)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in sorted(TABLE) if method_class(name).needs_target]
-)
+@pytest.mark.parametrize("name", [name for name in sorted(TABLE) if kind(name).needs_target])
 def test_targets_may_be_several_with_other_classes(
     name: str, tiny_base: Release, tiny_source: Domain, tiny_target: Domain, tiny_other: Domain
 ) -> None:
-    run = make_method(name, **TABLE[name].settings)
+    run = kind(name)(**TABLE[name].settings)
     release = run(tiny_base, tiny_source, [tiny_target, tiny_other])
     assert release.card.targets == (tiny_target.name, tiny_other.name)
-    assert release.masks.sparsity == pytest.approx(TABLE[name].sparsity, abs=1e-3)
+    if TABLE[name].sparsity is not None:
+        assert release.masks.sparsity == pytest.approx(TABLE[name].sparsity, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in sorted(TABLE) if method_class(name).keeps_constraint]
-)
+@pytest.mark.parametrize("name", [name for name in sorted(TABLE) if kind(name).keeps_constraint])
 def test_a_promise_that_cannot_be_kept_is_not_made(
     name: str, tiny_base: Release, tiny_source: Domain, tiny_target: Domain
 ) -> None:
@@ -311,6 +327,6 @@ def test_a_promise_that_cannot_be_kept_is_not_made(
     with pytest.raises(
         ConstraintError, match=r"lost \d+\.\d+ percentage points.*0 are allowed"
     ) as e:
-        make_method(name, **absurd)(tiny_base, tiny_source, [tiny_target])
+        kind(name)(**absurd)(tiny_base, tiny_source, [tiny_target])
     assert isinstance(e.value, NtpruneError)
     assert "--max-source-drop" in str(e.value)

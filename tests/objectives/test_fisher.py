@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ntprune.objectives import fisher_ratio
+from ntprune.objectives import fisher_ratio, scaled_fisher_ratio
+
+Ratio = Callable[..., Tensor]
 
 
 def normalised(features: Tensor) -> list[list[float]]:
@@ -42,6 +45,24 @@ def by_loops(features: Tensor, labels: Tensor, eps: float) -> float:
     return between / (within + eps)
 
 
+def scaled_by_loops(features: Tensor, labels: Tensor, eps: float) -> float:
+    rows, marks = normalised(features), labels.tolist()
+    width, centres, within = len(rows[0]), [], 0.0
+    for label in set(marks):
+        members = [row for row, mark in zip(rows, marks, strict=True) if mark == label]
+        centre = [sum(row[j] for row in members) / len(members) for j in range(width)]
+        squares = [(row[j] - centre[j]) ** 2 for row in members for j in range(width)]
+        within += sum(squares) / len(squares)
+        centres.append(centre)
+    mean = [sum(centre[j] for centre in centres) / len(centres) for j in range(width)]
+    between = [(centre[j] - mean[j]) ** 2 for centre in centres for j in range(width)]
+    return sum(between) / len(between) / (within + eps)
+
+
+RATIOS = [(fisher_ratio, by_loops), (scaled_fisher_ratio, scaled_by_loops)]
+
+
+@pytest.mark.parametrize(("ratio", "loops"), RATIOS)
 @settings(max_examples=120, deadline=None)
 @given(
     count=st.integers(1, 9),
@@ -52,14 +73,21 @@ def by_loops(features: Tensor, labels: Tensor, eps: float) -> float:
     seed=st.integers(0, 9999),
 )
 def test_it_equals_the_loops(
-    count: int, channels: int, places: list[int], classes: int, eps: float, seed: int
+    ratio: Ratio,
+    loops: Callable[..., float],
+    count: int,
+    channels: int,
+    places: list[int],
+    classes: int,
+    eps: float,
+    seed: int,
 ) -> None:
     """More classes than images leaves some absent; few images leaves classes of one."""
     draw = torch.Generator().manual_seed(seed)
     features = torch.randn(count, channels, *places, generator=draw, dtype=torch.float64)
     labels = torch.randint(classes, (count,), generator=draw)
-    wanted = by_loops(features, labels, eps)
-    found = fisher_ratio(features, labels, classes, eps)
+    wanted = loops(features, labels, eps)
+    found = ratio(features, labels, classes, eps)
     assert found.shape == ()
     assert float(found) == pytest.approx(wanted, rel=1e-6, abs=1e-9)
 
@@ -91,14 +119,23 @@ def test_absent_classes_order_and_scale_do_not_matter(seed: int) -> None:
         assert float(found) == pytest.approx(wanted, rel=1e-9)
 
 
-def test_gradients_are_right_and_finite_where_there_is_nothing_to_separate() -> None:
+def test_the_authors_scaling_by_hand() -> None:
+    """The unit vectors of above: classes count alike, S_W is summed over them."""
+    features = torch.tensor([[2.0, 0.0], [0.0, 5.0], [-3.0, 0.0]], dtype=torch.float64)
+    # Means (½, ½) and (−1, 0), overall (−¼, ¼): S_B = (9/16 + 1/16)/2, S_W = ¼ + 0.
+    found = scaled_fisher_ratio(features, torch.tensor([0, 0, 1]), 2, eps=0.0)
+    assert float(found) == pytest.approx(5 / 16 / (1 / 4))
+
+
+@pytest.mark.parametrize("ratio", [fisher_ratio, scaled_fisher_ratio])
+def test_gradients_are_right_and_finite_where_there_is_nothing_to_separate(ratio: Ratio) -> None:
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(7, 3, 2, generator=draw, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([0, 1, 1, 0, 4, 4, 1])
-    assert torch.autograd.gradcheck(lambda f: fisher_ratio(f, labels, 6, 1e-2), (features,))
+    assert torch.autograd.gradcheck(lambda f: ratio(f, labels, 6, 1e-2), (features,))
     for flat in (torch.zeros(4, 3, 2), torch.ones(4, 3, 2)):
         flat.requires_grad_()
-        value = fisher_ratio(flat, torch.tensor([0, 1, 0, 1]), 2)
+        value = ratio(flat, torch.tensor([0, 1, 0, 1]), 2)
         value.backward()
         assert float(value.detach()) == pytest.approx(0, abs=1e-4)
         assert flat.grad is not None

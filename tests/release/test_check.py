@@ -16,7 +16,7 @@ from tests.release.toys import edit_card, reseal, tamper, toy
 from ntprune.errors import NtpruneError, ReleaseInvalidError
 from ntprune.release import check, load
 
-FIRST = "features.3.weight"
+FIRST, HEAD, SCALE = "features.3.weight", "classifier.2.weight", "features.1.weight"
 WEIGHTS, MASKS = "model.safetensors", "masks.safetensors"
 
 
@@ -73,6 +73,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "sparsity, too low": (card(sparsity=0.5), "claims sparsity 0.5000"),
     "a revived weight": (revive, "a masked weight is not zero"),
     "a mask left out": (resealed(MASKS, lambda t: t.pop(FIRST)), "masks are not those"),
+    "a mask of the head": (
+        resealed(MASKS, lambda t: t.update({HEAD: torch.ones(4, 16, dtype=torch.bool)})),
+        "masks are not those",
+    ),
     "a mask of another shape": (
         resealed(MASKS, lambda t: t.update({FIRST: torch.ones(2, 2, dtype=torch.bool)})),
         "fits no parameter",
@@ -124,6 +128,21 @@ def test_damage_is_refused_in_one_line(
         check(folder)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_masks_may_cover_more_than_the_prunable_weights(folder: Path) -> None:
+    """The sparsity on the card stays that of the prunable weights."""
+    half = torch.arange(4) < 2
+    resealed(MASKS, lambda t: t.update({SCALE: half}))(folder)
+    with pytest.raises(ReleaseInvalidError, match="a masked weight is not zero"):
+        check(folder)
+    resealed(WEIGHTS, lambda t: t[SCALE].mul_(half))(folder)
+    assert check(folder).sparsity == load(folder).card.sparsity != load(folder).masks.sparsity
+
+
+def test_a_card_from_before_presets_is_the_default(folder: Path) -> None:
+    edit_card(folder, lambda c: c.pop("preset"))
+    assert load(folder).card.preset == "default"
 
 
 def test_other_data_are_refused(folder: Path) -> None:

@@ -205,3 +205,12 @@ def test_masks_of_another_network_are_refused(masks: dict[str, torch.Tensor], wo
     with pytest.raises(ModelMismatchError, match=words):
         MaskSet(masks).apply_(module)
     assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+
+
+def test_a_choice_of_masks() -> None:
+    masks = MaskSet({"a": torch.tensor([True, False]), "b": torch.zeros(4)})
+    assert masks.sparsity == 5 / 6
+    assert masks.only(["a"]).sparsity == 0.5
+    assert list(masks.only(["b", "a"])) == ["b", "a"]
+    with pytest.raises(KeyError):
+        masks.only(["c"])

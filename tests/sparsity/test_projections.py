@@ -133,6 +133,24 @@ def test_soft_threshold_shrinks_by_one_amount(
     assert all(torch.equal(m, d != 0) for m, d in zip(masks, done, strict=True))
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), threshold=st.floats(0, 3), sparsity=st.floats(0, 0.9))
+def test_a_given_threshold_is_the_one_used(seed: int, threshold: float, sparsity: float) -> None:
+    weights = [torch.randn(12, generator=torch.manual_seed(seed)), torch.zeros(3, 2)]
+    done = SoftThreshold(threshold)(weights, sparsity)
+    for weight, shrunk in zip(weights, done, strict=True):
+        wanted = [math.copysign(max(abs(v) - threshold, 0.0), v) for v in weight.flatten().tolist()]
+        assert shrunk.flatten().tolist() == pytest.approx(wanted, abs=1e-6)
+    masks = SoftThreshold(threshold).masks(weights, sparsity)
+    assert all(torch.equal(m, d != 0) for m, d in zip(masks, done, strict=True))
+
+
+@pytest.mark.parametrize("threshold", [-1e-9, math.nan])
+def test_a_threshold_below_zero_is_refused(threshold: float) -> None:
+    with pytest.raises(SettingsError, match="threshold"):
+        SoftThreshold(threshold)
+
+
 HARD = [GlobalMagnitude(), LayerMagnitude()]
 
 

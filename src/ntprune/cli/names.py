@@ -32,10 +32,11 @@ def domains(
 def methods(
     seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
 ) -> None:
-    """List the defences and controls."""
-    from ntprune.methods import method_class, method_names
+    """List the defences and controls, and their presets as they are asked for."""
+    from ntprune.methods import method_class, method_names, preset_names
 
-    _list(json, {name: method_class(name).summary for name in method_names()})
+    found = (method_class(name, p) for name in method_names() for p in preset_names(name))
+    _list(json, {_asked_for(kind.name, kind.preset): kind.summary for kind in found})
 
 
 def attacks(
@@ -56,6 +57,10 @@ def attacks(
 
 
 _THREAT = "{:<18} {:<7} {:<7} {:<5} {:<5} {}"
+
+
+def _asked_for(name: str, preset: str) -> str:
+    return name if preset == "default" else f"{name} --preset {preset}"
 
 
 def _list(json: bool, names: dict[str, str]) -> None:

@@ -18,6 +18,9 @@ def protect(
     target: Targets,
     out: Annotated[Path, typer.Option(help="New folder for the release.")],
     method: Annotated[str, typer.Option(help="See 'ntprune methods'.")] = "ntp",
+    preset: Annotated[
+        str, typer.Option(help="Of the method; 'paper' is ntp as its authors run it.")
+    ] = "default",
     sparsity: Annotated[float | None, typer.Option(help="Share of zeros, in [0, 1).")] = None,
     max_source_drop: Annotated[
         float | None, typer.Option(help="Percentage points of source accuracy that may be lost.")
@@ -49,7 +52,7 @@ def protect(
             "came with it: give it alone or leave it out"
         )
     require_new(out)
-    chosen = _settings(setting or [], method_class(method).Settings.model_fields)
+    chosen = _settings(setting or [], method_class(method, preset).Settings.model_fields)
     chosen |= {
         name: value
         for name, value in (("sparsity", sparsity), ("max_source_drop", max_source_drop))
@@ -65,6 +68,7 @@ def protect(
             source,
             targets,
             method=method,
+            preset=preset,
             seed=seed,
             device=device,
             progress=progress,
@@ -78,7 +82,7 @@ def protect(
         json,
         {"out": str(out), "card": card.model_dump(mode="json", by_alias=True)},
         [
-            f"{method}: sparsity {card.sparsity:.4f}; source validation "
+            f"{card.called}: sparsity {card.sparsity:.4f}; source validation "
             f"{100 * before.validation:.2f} % → {100 * card.source.validation:.2f} %, test "
             f"{100 * before.test:.2f} % → {100 * card.source.test:.2f} %",
             f"ship {out}; keep {out}.owner, which holds the unprotected model",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ntprune.audit import Audit, audit
 from ntprune.domains import domain
 from ntprune.engine import Progress, silent
+from ntprune.experiments.once import once
 from ntprune.methods import pretrain, protect
 from ntprune.methods.checkpoint import beside
-from ntprune.release import Release, load
+from ntprune.release import Release
 from ntprune.report import render
 
 SOURCE, TARGET = "syndigits", "blended:optdigits"
@@ -48,8 +48,8 @@ def run(
     def base() -> Release:
         return pretrain("convnet", source, seed=seed, device=device, progress=progress, **PRETRAIN)
 
-    given = _once(out / "base", base)
-    _once(
+    given = once(out / "base", base)
+    once(
         out / "release",
         lambda: protect(
             given,
@@ -73,9 +73,3 @@ def run(
         progress=progress,
     )
     return finished, render([out / "audit"], out / "report.html")
-
-
-def _once(folder: Path, make: Callable[[], Release]) -> Release:
-    if not folder.exists():
-        make().save(folder)
-    return load(folder)

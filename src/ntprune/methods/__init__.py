@@ -5,12 +5,19 @@ from ntprune.methods import (  # noqa: F401  (they register themselves)
     magnitude,
     none,
     ntp,
+    paper,
     random,
 )
 from ntprune.methods.base import Method
 from ntprune.methods.pretrain import pretrain
 from ntprune.methods.protect import protect
-from ntprune.methods.registry import make_method, method, method_class, method_names
+from ntprune.methods.registry import (
+    make_method,
+    method,
+    method_class,
+    method_names,
+    preset_names,
+)
 
 __all__ = [
     "Method",
@@ -18,6 +25,7 @@ __all__ = [
     "method",
     "method_class",
     "method_names",
+    "preset_names",
     "pretrain",
     "protect",
 ]

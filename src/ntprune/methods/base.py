@@ -29,7 +29,7 @@ from ntprune.errors import (
 )
 from ntprune.methods.checkpoint import Checkpoint, identity
 from ntprune.models import Model
-from ntprune.release import Card, Release, SourceRecord
+from ntprune.release import DEFAULT_PRESET, Card, Release, SourceRecord
 from ntprune.release.atomic import discard
 from ntprune.release.card import versions
 from ntprune.sparsity import MaskSet
@@ -122,14 +122,19 @@ class TargetData:
 
 @dataclass
 class Outcome:
-    """What `run` returns: masks over the prunable weights and the optimiser steps spent."""
+    """What `run` returns: the masks of the release and the optimiser steps spent.
+
+    Every prunable weight has a mask; other parameters of the encoder may have one too.
+    """
 
     masks: MaskSet
     steps: int
 
 
 class Method(ABC):
-    """A defence. Subclasses set `name`, `summary`, `source` and `Settings`, and write `run`.
+    """A defence. Subclasses set `name`, `summary`, `reference` and `Settings`, and write `run`.
+
+    A class with the `name` of another and a `preset` of its own is a preset of that method.
 
     Args:
         settings: fields of the method's `Settings`.
@@ -139,6 +144,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    preset: ClassVar[str] = DEFAULT_PRESET
     summary: ClassVar[str]
     reference: ClassVar[str]
     needs_target: ClassVar[bool] = False
@@ -234,7 +240,7 @@ class Method(ABC):
             return None
         settings = self.settings.model_dump(mode="json")
         where = torch.device(device)
-        what = identity(self.name, settings, given.model, source, targets, seed, where)
+        what = identity(f"{self.name}, {self.preset}", settings, given.model, source, targets, seed, where)
         point = Checkpoint(folder, what)
         point.check()
         return point
@@ -256,12 +262,13 @@ class Method(ABC):
             raise ConstraintError(drop, self.settings.max_source_drop)
         card = Card(
             method=self.name,
+            preset=self.preset,
             settings=self.settings.model_dump(mode="json"),
             model=model.spec,
             source=record,
             base=given.card.source,
             targets=tuple(t.name for t in targets),
-            sparsity=outcome.masks.sparsity,
+            sparsity=outcome.masks.only(model.prunable()).sparsity,
             layers=outcome.masks.per_layer(),
             steps=outcome.steps,
             seed=work.seed,

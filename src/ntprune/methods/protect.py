@@ -11,7 +11,7 @@ from ntprune.engine import Progress, resolve_device, silent
 from ntprune.methods.base import Method
 from ntprune.methods.registry import make_method
 from ntprune.models import Model
-from ntprune.release import Release
+from ntprune.release import DEFAULT_PRESET, Release
 
 
 def protect(
@@ -20,6 +20,7 @@ def protect(
     target: Domain | Sequence[Domain] | None,
     *,
     method: str = "ntp",
+    preset: str = DEFAULT_PRESET,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -34,6 +35,7 @@ def protect(
         target: the domain, or domains, it must not be reused for; None where none is known. Then a
             method that needs a target gets the source's synthetic neighbours.
         method: name in the method registry.
+        preset: `default`, or another of the method's: `paper` is `ntp` as its authors run it.
         seed: of every random draw.
         device: `auto`, `cpu`, `cuda`, ...
         progress: told how far the work is.
@@ -43,13 +45,13 @@ def protect(
             `max_source_drop=1.0`.
 
     Raises:
-        UnknownNameError: no such method.
+        UnknownNameError: no such method, or it has no such preset.
         SettingsError: an unknown setting or one outside its range.
         DataInvalidError: model, source and target don't fit each other.
         ConstraintError: the source accuracy could not be kept.
         OutputError: `checkpoint` holds another run, is not writable or full.
     """
-    defence = make_method(method, **settings)
+    defence = make_method(method, preset=preset, **settings)
     return defence(
         model,
         source,

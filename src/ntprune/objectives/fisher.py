@@ -33,3 +33,34 @@ def fisher_ratio(features: Tensor, labels: Tensor, classes: int, eps: float = 1e
     # Total scatter is the sum of both, so the distances to class means need no second pass.
     within = centred.square().sum(1).mean() - between
     return between / (within.clamp_min(0) + eps)
+
+
+def scaled_fisher_ratio(
+    features: Tensor, labels: Tensor, classes: int, eps: float = 1e-8
+) -> Tensor:
+    """The Fisher ratio as the authors of NTP scale it, for their preset (facts/methods.md, 1.1).
+
+    S_B = mean_{c,d} (μ_{c,d} − μ_d)², μ being the plain mean of the class means, and
+    S_W = Σ_c mean_{i∈c,d} (f_{i,d} − μ_{c,d})², d running over channels and locations. Classes
+    count alike whatever their size, and the sum in S_W makes the ratio smaller the more there are.
+    Two things keep it from crashing and are not theirs: `eps`, and that a class which is absent
+    from the batch is left out, where they count a mean of zero for it.
+
+    Args:
+        features: N×D or N×D×(any shape), float; L2-normalised here over channels (dimension 1).
+        labels: N, int64, in [0, classes).
+        classes: number of classes.
+        eps: added to S_W.
+
+    Returns:
+        A scalar ≥ 0; zero if all class means coincide.
+    """
+    flat = F.normalize(features, dim=1).flatten(1)
+    member = (labels[:, None] == torch.arange(classes, device=labels.device)).to(flat.dtype)
+    counts = member.sum(0)
+    means = (member.T @ flat) / counts.clamp_min(1)[:, None]
+    present = (counts > 0).to(flat.dtype)
+    share = present / present.sum()
+    between = share @ (means - share @ means).square().mean(1)
+    within = ((flat - means[labels]).square().mean(1) / counts[labels]).sum()
+    return between / (within + eps)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ntprune.models import ModelSpec
 
+DEFAULT_PRESET = "default"
+
 
 class SourceRecord(BaseModel):
     """The authorised domain and what the released weights reach on it.
@@ -32,13 +34,15 @@ class Card(BaseModel):
 
     Attributes:
         method: name in the method registry; `none` for an unprotected model.
+        preset: of that method.
         settings: everything the method was told.
         model: blueprint, preprocessing and class names.
         source: accuracy of exactly these weights.
         base: accuracy of the unprotected model that protection started from.
         targets: names of the domains it was protected against.
         sparsity: share of prunable weights that are exactly zero, 0 to 1.
-        layers: the same for each prunable parameter.
+        layers: the same for each parameter that has a mask: the prunable ones, and any other of the
+            encoder that the method prunes.
         steps: optimiser steps spent by the method.
         seed: of every random draw.
         weights_sha256, masks_sha256: of `model.safetensors` and `masks.safetensors`.
@@ -49,6 +53,7 @@ class Card(BaseModel):
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     method: str
+    preset: str = DEFAULT_PRESET
     settings: dict[str, Any]
     model: ModelSpec
     source: SourceRecord
@@ -61,6 +66,12 @@ class Card(BaseModel):
     weights_sha256: str = ""
     masks_sha256: str = ""
     versions: dict[str, str]
+
+    @property
+    def called(self) -> str:
+        """The method, and its preset where it is not the default: `ntp (preset paper)`."""
+        plain = self.preset == DEFAULT_PRESET
+        return self.method if plain else f"{self.method} (preset {self.preset})"
 
 
 def versions() -> dict[str, str]:

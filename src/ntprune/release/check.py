@@ -46,12 +46,16 @@ def check(
     release = load(path, device)
     card = release.card
     prunable = release.model.prunable()
-    if set(release.masks) != set(prunable):
-        raise ReleaseInvalidError(f"{path}: the masks are not those of the prunable weights")
+    inside = {name for name, _ in release.model.encoder_parameters()}
+    if not set(prunable) <= set(release.masks) <= inside:
+        raise ReleaseInvalidError(
+            f"{path}: the masks are not those of the prunable weights and of others of the encoder"
+        )
     if not release.masks.holds(release.model.module):
         raise ReleaseInvalidError(f"{path}: a masked weight is not zero in the file")
     found = MaskSet.from_zeros(prunable).sparsity
-    if found + 1e-9 < card.sparsity or abs(release.masks.sparsity - card.sparsity) > 1e-9:
+    masked = release.masks.only(prunable).sparsity
+    if found + 1e-9 < card.sparsity or abs(masked - card.sparsity) > 1e-9:
         raise ReleaseInvalidError(
             f"{path}: the card claims sparsity {card.sparsity:.4f}, the file has {found:.4f}"
         )

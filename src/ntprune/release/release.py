@@ -18,7 +18,7 @@ class Release:
 
     Attributes:
         model: the released weights.
-        masks: over the prunable weights.
+        masks: over the prunable weights, and over any other of the encoder that was pruned.
         card: what is claimed of them.
         history: one record a measurement during training, for the report.
         base: the unprotected model, which stays with the owner; `None` for a loaded release.

@@ -80,7 +80,7 @@ def pictures(audit: Audit, key: str, protocol: str) -> dict[str, Picture]:
         ),
         "layers": _picture(
             f"{key}-layers",
-            "Share of weights that are exactly zero in each prunable layer, from the release's "
+            "Share of weights that are exactly zero in each layer with a mask, from the release's "
             f"card.{densest}",
             (60 + 22 * len(layers), 60 + 22 * len(layers)),
             lambda figure, width: _layers(layers, figure, width),

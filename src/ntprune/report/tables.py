@@ -138,7 +138,7 @@ def controls(audit: Audit, protocol: str) -> Table:
     rows = [
         (
             "this file",
-            f"released, method {clean(audit.card.method)}",
+            f"released, method {clean(audit.card.called)}",
             points(report.envelope.mean_gap),
             NONE if ends is None else interval(ends),
             signed(report.envelope.slc_auc, 3),
@@ -198,9 +198,10 @@ def source(audit: Audit, protocol: str) -> Table:
 
 
 def layers(audit: Audit) -> Table:
-    """Sparsity of each prunable parameter, from the card."""
+    """Sparsity of each parameter that has a mask, from the card."""
     return Table(
-        "Share of weights that are exactly zero in each prunable layer, from the release's card.",
+        "Share of weights that are exactly zero in each layer with a mask, from the "
+        "release's card.",
         ("Layer", "Sparsity"),
         tuple((clean(name), percent(share, 2)) for name, share in audit.card.layers.items()),
     )
@@ -228,7 +229,7 @@ def settings(audit: Audit) -> tuple[Table, ...]:
     card, report = audit.card, audit.report
     spec = card.model
     method = {
-        "method": card.method,
+        "method": card.called,
         "protected against": card.targets,
         **card.settings,
         "steps spent": f"{card.steps:,}",

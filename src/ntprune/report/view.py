@@ -103,7 +103,7 @@ def section(audit: Audit) -> Section:
 
 def _title(audit: Audit) -> str:
     source, target = clean(audit.report.source.name), clean(audit.report.target)
-    method = clean(audit.card.method)
+    method = clean(audit.card.called)
     if method == "none":
         return f"{source} model, unprotected, reused for {target}"
     return f"{source} model, protected by {method}, reused for {target}"
@@ -158,7 +158,7 @@ def _summary(audits: Sequence[Audit], sections: Sequence[Section]) -> Table:
         rows.append(
             (
                 f"{index}. {clean(report.source.name)} to {clean(report.target)}, "
-                f"{clean(audit.card.method)}",
+                f"{clean(audit.card.called)}",
                 part.verdict.label,
                 points(report.envelope.mean_gap),
                 "–" if ends is None else interval(ends),

@@ -10,6 +10,7 @@ from ntprune.sparsity.projections import (
     random_masks,
 )
 from ntprune.sparsity.schedule import cubic
+from ntprune.sparsity.shrinking import ShrinkingADMM
 
 __all__ = [
     "ADMM",
@@ -18,6 +19,7 @@ __all__ = [
     "MaskSet",
     "Projection",
     "Residuals",
+    "ShrinkingADMM",
     "SoftThreshold",
     "cubic",
     "random_masks",

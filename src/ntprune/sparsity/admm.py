@@ -65,13 +65,7 @@ class ADMM:
 
         The closed form costs one pass over the weights; through autograd it would cost several.
         """
-        # A weight the loss did not reach is pulled all the same.
-        grads = [w.grad if w.grad is not None else torch.zeros_like(w) for w in self.weights]
-        gap = torch._foreach_sub(self.weights, self.z)
-        torch._foreach_add_(gap, self.u)
-        torch._foreach_add_(grads, gap, alpha=self.rho)
-        for weight, grad in zip(self.weights, grads, strict=True):
-            weight.grad = grad
+        self._add_to_grads(self._gap(), self.rho)
 
     @torch.no_grad()
     def update(self, sparsity: float) -> Residuals:
@@ -84,7 +78,7 @@ class ADMM:
             The residuals before ρ was adapted.
         """
         previous = self.z
-        self.z = self.projection(torch._foreach_add(self.weights, self.u), sparsity)
+        self.z = self._z_step(torch._foreach_add(self.weights, self.u), sparsity)
         gap = torch._foreach_sub(self.weights, self.z)
         torch._foreach_add_(self.u, gap)
         tiny = 1e-12
@@ -112,6 +106,22 @@ class ADMM:
         pairs = (zip(self.weights, state[name], strict=True) for name in ("z", "u"))
         self.z, self.u = ([value.to(w.device) for w, value in each] for each in pairs)
         self.rho = state["rho"]
+
+    def _z_step(self, shifted: Sequence[Tensor], sparsity: float) -> list[Tensor]:
+        return self.projection(shifted, sparsity)
+
+    def _gap(self) -> list[Tensor]:
+        """W − Z + U."""
+        gap = torch._foreach_sub(self.weights, self.z)
+        torch._foreach_add_(gap, self.u)
+        return list(gap)
+
+    def _add_to_grads(self, pulls: list[Tensor], factor: float) -> None:
+        # A weight the loss did not reach is pulled all the same.
+        grads = [w.grad if w.grad is not None else torch.zeros_like(w) for w in self.weights]
+        torch._foreach_add_(grads, pulls, alpha=factor)
+        for weight, grad in zip(self.weights, grads, strict=True):
+            weight.grad = grad
 
     def _rescale(self, factor: float) -> None:
         # Far below where it began, ρ is below the curvature of the objective, and ADMM cycles.

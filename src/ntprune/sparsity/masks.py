@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -38,6 +38,14 @@ class MaskSet(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._masks)
+
+    def only(self, names: Iterable[str]) -> MaskSet:
+        """The masks of `names`, in their order.
+
+        Raises:
+            KeyError: a name has no mask.
+        """
+        return MaskSet({name: self[name] for name in names})
 
     def to(self, device: torch.device | str) -> MaskSet:
         """The same masks on `device`."""

@@ -106,8 +106,16 @@ class LayerMagnitude(Projection):
 class SoftThreshold(Projection):
     """Shrinks every entry towards zero: the proximal map of the L1 norm.
 
-    The threshold is the magnitude below which a share `sparsity` of all entries lies.
+    Args:
+        threshold: by which entries shrink, ≥ 0; whatever sparsity is asked for, what lies below it
+            becomes zero and nothing else. Without one it is the magnitude below which a share
+            `sparsity` of all entries lies.
     """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        if threshold is not None and not threshold >= 0:
+            raise SettingsError(f"threshold {threshold:g} is negative or not a number")
+        self.threshold = threshold
 
     def __call__(self, weights: Sequence[Tensor], sparsity: float) -> list[Tensor]:
         """`sign(w) * max(|w| - threshold, 0)` for each tensor."""
@@ -118,9 +126,10 @@ class SoftThreshold(Projection):
         threshold = self._threshold(weights, sparsity)
         return [w.abs() > threshold for w in weights]
 
-    @staticmethod
-    def _threshold(weights: Sequence[Tensor], sparsity: float) -> Tensor:
+    def _threshold(self, weights: Sequence[Tensor], sparsity: float) -> Tensor:
         check_sparsity(sparsity)
+        if self.threshold is not None:
+            return weights[0].new_tensor(self.threshold)
         flat = torch.cat([w.detach().abs().flatten() for w in weights])
         cut = round(sparsity * flat.numel())
         if cut == 0:
