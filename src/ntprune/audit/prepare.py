@@ -37,14 +37,21 @@ def prepare(
     release: str | Path,
     target: Domain,
     *,
-    protocol: str | Protocol,
+    protocol: str | Protocol = "quick",
     source: Domain | None = None,
     base: str | Path | None = None,
     budgets: Sequence[int] | None = None,
     first_seed: int = 0,
     data_root: str | Path | None = None,
 ) -> Prepared:
-    """Check and plan an audit; the arguments are those of `audit`."""
+    """Check and plan an audit; the arguments are those of `audit`. Nothing is written.
+
+    Raises:
+        ReleaseInvalidError: the release is missing, damaged or was changed.
+        AuditError: the unprotected model is not at hand.
+        DataInvalidError: the target is the source, or the source's data is other data.
+        SettingsError: budgets that the pool can't serve, or no attack that can be made.
+    """
     # Engines may run jobs in processes with another working folder.
     folder = Path(release).resolve()
     released = load(folder)
