@@ -87,6 +87,6 @@ class Domain:
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for split in (self.train, self.validation, self.pool, self.test):
             digest.update(str(tuple(split.images.shape)).encode())
-            digest.update(split.images.contiguous().numpy().tobytes())
-            digest.update(split.labels.contiguous().numpy().tobytes())
+            digest.update(split.images.reshape(-1).numpy().data)
+            digest.update(split.labels.reshape(-1).numpy().data)
         return digest.hexdigest()
