@@ -240,7 +240,9 @@ class Method(ABC):
             return None
         settings = self.settings.model_dump(mode="json")
         where = torch.device(device)
-        what = identity(f"{self.name}, {self.preset}", settings, given.model, source, targets, seed, where)
+        what = identity(
+            f"{self.name}, {self.preset}", settings, given.model, source, targets, seed, where
+        )
         point = Checkpoint(folder, what)
         point.check()
         return point
