@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from ntprune.methods.ntp.target_head import TargetHead
 from tests.attacks.thefts import pruned, resident, state, steal
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from ntprune.domains import blocks
 from ntprune.domains.blocks import at_once
 from ntprune.engine import evaluate, feature_maps, features
 from ntprune.methods.base import TargetData
+from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.models import Model, Preprocessing, preprocessing
 
 
