@@ -14,7 +14,7 @@ from tests.release.toys import files
 from ntprune.domains import domain
 from ntprune.methods import pretrain, protect
 
-SETTINGS = {"max_source_drop": 100.0, "sparsity": 0.8, "rounds": 3, "inner": 4, "finish": 12}
+SETTINGS = {"max_source_drop": 100.0, "sparsity": 0.8, "rounds": 3, "inner": 4, "finish": 8}
 KILLS = 2
 
 
@@ -50,7 +50,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         seen = state.stat().st_mtime_ns
         assert not out.exists()
     process = start(tmp_path / "base", out)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said.decode()
     assert b"taken up again" in said
     assert files(out) == files(tmp_path / "whole")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -70,6 +72,16 @@ def test_the_start_counts_for_nothing_and_a_restart_forgets() -> None:
     average.update()
     with average.in_place():
         assert module.bias.item() == 1.0
+
+
+def test_a_restart_forgets_what_is_not_a_number_too() -> None:
+    module, average = run([1.0, math.nan], 0.9)
+    average.restart()
+    with torch.no_grad():
+        module.bias.fill_(2.0)
+    average.update()
+    with average.in_place():
+        assert module.bias.item() == 2.0
 
 
 def test_gradients_are_not_switched_off_inside() -> None:

@@ -33,7 +33,11 @@ class AveragedWeights:
         self._updates += 1
         # Early on the plain mean of what was seen, so that the start is forgotten at once.
         weight = max(1 - self.decay, 1 / self._updates)
-        torch._foreach_lerp_(self._mean, self._live, weight)
+        if weight == 1:
+            # What was not a number would remain one under any weight.
+            torch._foreach_copy_(self._mean, self._live)
+        else:
+            torch._foreach_lerp_(self._mean, self._live, weight)
 
     def restart(self) -> None:
         """Forget the past."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods.base import TargetData
 from ntprune.methods.ntp.lookahead import Lookahead
-from ntprune.models import Model
+from ntprune.models import Model, wrap
 from ntprune.objectives import fisher_ratio
 from ntprune.release import Release
 from ntprune.sparsity import MaskSet
@@ -105,6 +106,29 @@ def test_the_seed_decides(model: Model, tiny_target: Domain) -> None:
         assert (a is None and b is None) or torch.equal(a, b)
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
+
+
+def test_thieves_to_come_are_the_same_after_a_stop(model: Model, tiny_other: Domain) -> None:
+    """A thief leaves its normalisation behind in the head, which the next one starts from."""
+    features = model.encode(tiny_other.train.images[:2])
+    net = nn.Sequential(
+        OrderedDict(
+            body=model.encoder,
+            tail=nn.Sequential(nn.BatchNorm2d(features.shape[1]), model.head),
+        )
+    )
+    parts = {"encoder": "body", "head": "tail", "classes": model.spec.classes}
+    owner = wrap(net, **parts, preprocessing=model.preprocessing)
+    stopped, resumed = lookahead(owner, tiny_other), lookahead(owner, tiny_other)
+    for _ in range(2):
+        stopped.gradient(0.5, 1.0, dense(owner))
+    resumed.load_state_dict(copy.deepcopy(stopped.state_dict()))
+    for _ in range(2):
+        (one, first), (other, second) = (
+            each.gradient(0.5, 1.0, dense(owner)) for each in (stopped, resumed)
+        )
+        assert torch.equal(first, second)
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None)
 
 
 def test_the_thief_starts_from_the_weights_of_the_moment(model: Model, tiny_other: Domain) -> None:

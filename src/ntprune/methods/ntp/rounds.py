@@ -83,10 +83,9 @@ class Rounds:
         reestimate_batchnorm(self.run.model, self.run.work.train)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the rounds depends on, apart from the run."""
+        """All that the rest of the rounds depends on, apart from the run and the model as given."""
         return {
             "done": self.done,
-            "before": self.before,
             "strength": self.controller.strength,
             "admm": self.admm.state_dict(),
         }
@@ -94,7 +93,6 @@ class Rounds:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         self.done = state["done"]
-        self.before = state["before"]
         self.controller.strength = state["strength"]
         self.admm.load_state_dict(state["admm"])
 

@@ -1,0 +1,81 @@
+"""What a stopped run of `ntp` must remember and the small runs of the contract may not show."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.release.toys import TINY, files
+from torch import Tensor
+
+from ntprune.domains import Domain
+from ntprune.methods import protect
+from ntprune.methods.checkpoint import Checkpoint
+from ntprune.methods.ntp import finish
+from ntprune.methods.ntp.objective import Objective
+from ntprune.release import Release
+
+Data = tuple[Release, Domain, Domain]
+
+
+@pytest.fixture
+def data(tiny_base: Release, tiny_source: Domain, tiny_target: Domain) -> Data:
+    return tiny_base, tiny_source, tiny_target
+
+
+@pytest.fixture(autouse=True)
+def every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Checkpoint, "SHARE", math.inf)
+
+
+def stopping_at(phase: str) -> Any:
+    def listen(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage == phase:
+            raise InterruptedError
+
+    return listen
+
+
+def stopped_and_whole(data: Data, place: Path, phase: str, **settings: Any) -> list[Release]:
+    """One run that is stopped after the first unit of `phase`, and one that is not."""
+    given = {"device": "cpu"} | TINY | settings
+    with pytest.raises(InterruptedError):
+        protect(*data, checkpoint=place, progress=stopping_at(phase), **given)
+    made = [protect(*data, checkpoint=place, **given), protect(*data, **given)]
+    for name, release in zip(("stopped", "whole"), made, strict=True):
+        release.save(place.parent / name)
+    assert files(place.parent / "stopped") == files(place.parent / "whole")
+    return made
+
+
+def test_that_the_head_is_fitted_already(data: Data, tmp_path: Path) -> None:
+    stopped_and_whole(data, tmp_path / "p", "ADMM rounds", refit=0)
+
+
+def test_the_best_check(data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first, if all are equal."""
+    monkeypatch.setattr(finish, "quick_thief", lambda *_: 0.0)
+    stopped_and_whole(data, tmp_path / "p", "finish", support="magnitude")
+
+
+@pytest.mark.parametrize("phase", ["ADMM rounds", "finish"])
+def test_that_the_loss_diverged_once(
+    phase: str, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first step, of which the rounds that follow know by their learning rate."""
+    keep = Objective.keep
+
+    def once(self: Objective) -> Tensor:
+        begins = not len(self.source.state_dict()["order"])
+        return keep(self) * (math.nan if begins else 1.0)
+
+    monkeypatch.setattr(Objective, "keep", once)
+    for release in stopped_and_whole(data, tmp_path / "p", phase):
+        assert release.card.steps == 3 * TINY["inner"] + 2 * TINY["finish"]
+        assert all(v.isfinite().all() for v in release.model.module.state_dict().values())
+
+
+def test_the_pruned_weights_that_no_finish_follows(data: Data, tmp_path: Path) -> None:
+    stopped_and_whole(data, tmp_path / "p", "ADMM rounds", finish=0)
