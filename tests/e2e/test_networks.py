@@ -60,6 +60,15 @@ def test_a_resnet_on_tiny_images(tiny_source: Domain, tiny_other: Domain, tmp_pa
     the_whole_way("resnet18", 8, few(tiny_source, 24, 16), few(tiny_other, 8, 16), tmp_path)
 
 
+@pytest.mark.parametrize(("size", "stem"), [(32, "small"), (96, "imagenet")])
+def test_large_images_are_not_kept_at_their_resolution(
+    size: int, stem: str, tiny_source: Domain
+) -> None:
+    source = few(tiny_source, 8, 8)
+    base = ntprune.pretrain("convnet", source, width=2, epochs=0.1, size=size, device="cpu")
+    assert base.model.spec.stem == stem
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "vgg11_bn"])
 def test_on_digits_of_32_pixels(name: str, tmp_path: Path) -> None:

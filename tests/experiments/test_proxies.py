@@ -120,8 +120,16 @@ def test_the_thiefs_pool_and_the_test_split_are_not_read(place: Path) -> None:
     assert proxies.measure(blind, 0)["scores"] == proxies.measure(given, 0)["scores"]
 
 
+def test_a_folder_of_runs_is_searched(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "refused").mkdir()
+    (tmp_path / "run").symlink_to(place, target_is_directory=True)
+    run = tmp_path / "run"
+    wanted = [(run / name, run / "audit") for name in ("release", "release.owner")]
+    assert find([str(tmp_path)]) == find([str(run)]) == wanted
+
+
 def test_mistakes_are_refused(place: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no folders release/ and audit/"):
+    with pytest.raises(SettingsError, match="no release/ with a finished audit/"):
         find([str(tmp_path)])
     with pytest.raises(SettingsError, match=r"no report\.json"):
         read(place / "release", tmp_path)

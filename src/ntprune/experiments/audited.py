@@ -44,12 +44,12 @@ def find(places: list[str]) -> list[tuple[Path, Path]]:
     """Folders of releases and of their audits.
 
     Args:
-        places: `RELEASE:AUDIT` each, or a folder that holds `release` and `audit`, as
-            `ntprune.experiments.pairs` leaves it; the unprotected model kept beside `release` then
-            counts as well.
+        places: `RELEASE:AUDIT` each, or a folder that holds `release` and a finished `audit`, as
+            experiments leave it, or a folder of such folders. The unprotected model that is kept
+            beside a `release` counts as well.
 
     Raises:
-        SettingsError: a place is neither.
+        SettingsError: a place is none of these.
     """
     found = []
     for place in places:
@@ -58,13 +58,17 @@ def find(places: list[str]) -> list[tuple[Path, Path]]:
             found.append((Path(release), Path(audit)))
             continue
         folder = Path(place)
-        if not (folder / "release").is_dir() or not (folder / "audit").is_dir():
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        runs = [one for one in (folder, *inside) if (one / "audit" / "report.json").is_file()]
+        if not runs:
             raise SettingsError(
-                f"{place} has no folders release/ and audit/: give such a folder or RELEASE:AUDIT"
+                f"{place} holds no release/ with a finished audit/ beside it: give a folder that "
+                "does, or RELEASE:AUDIT"
             )
-        found.append((folder / "release", folder / "audit"))
-        if owner_folder(folder / "release").is_dir():
-            found.append((owner_folder(folder / "release"), folder / "audit"))
+        for run in runs:
+            found.append((run / "release", run / "audit"))
+            if owner_folder(run / "release").is_dir():
+                found.append((owner_folder(run / "release"), run / "audit"))
     return found
 
 

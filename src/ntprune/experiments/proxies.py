@@ -2,8 +2,9 @@
 
 `python -m ntprune.experiments.proxies PLACE ... --results results/proxies`
 
-A place is `RELEASE:AUDIT` or a folder that holds `release` and `audit`. Controls of an audit are
-releases too: the unprotected model (`release.owner`), and those in the ledger's `releases`.
+A place is `RELEASE:AUDIT`, a folder that holds `release` and `audit`, or a folder of such folders.
+Controls of an audit are releases too: the unprotected model, which is taken from `release.owner`,
+and those in the ledger's `releases`.
 """
 
 from __future__ import annotations

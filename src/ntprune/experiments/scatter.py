@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ntprune.report.svg import GRID, SERIES, WIDE, standalone
+
 _COLUMNS = 3
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def scatter(releases: list[dict[str, Any]], proxies: list[str], gap: str) -> str:
-    """An SVG with one panel a proxy and one colour a group; the same releases give the same bytes.
+    """An SVG with one panel a proxy and one mark a group; the same releases give the same bytes.
 
     Args:
         releases: rows with `group`, `gaps` and `scores`.
@@ -22,22 +23,27 @@ def scatter(releases: list[dict[str, Any]], proxies: list[str], gap: str) -> str
     there = [row for row in releases if gap in row["gaps"]]
     groups = list(dict.fromkeys(row["group"] for row in there))
     lines = -(-len(proxies) // _COLUMNS)
-    style: Any = {"svg.hashsalt": "ntprune", "svg.fonttype": "none", "font.size": 8.0}
-    with mpl.rc_context(style):
-        figure = Figure((7.5, 2.3 * lines + 0.2 * len(groups) + 0.2), layout="constrained")
-        panels = figure.subplots(lines, _COLUMNS, squeeze=False, sharey=True).flat
+
+    def draw(figure: Figure, width: int) -> None:
+        panels = list(figure.subplots(lines, _COLUMNS, squeeze=False, sharey=True).flat)
         for panel, name in zip(panels, proxies, strict=False):
+            panel.axhline(0, color=GRID, linewidth=1)
+            panel.set_xlabel(name)
             for index, group in enumerate(groups):
                 rows = [row for row in there if row["group"] == group]
-                xs, ys = [r["scores"][name] for r in rows], [r["gaps"][gap] for r in rows]
-                panel.scatter(xs, ys, s=16, color=f"C{index % 10}", label=group)
-            panel.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-            panel.set_xlabel(name)
-        for panel in list(panels)[len(proxies) :]:
+                panel.scatter(
+                    [row["scores"][name] for row in rows],
+                    [row["gaps"][gap] for row in rows],
+                    s=22,
+                    color=SERIES[index % len(SERIES)],
+                    marker=_MARKERS[index % len(_MARKERS)],
+                    label=group,
+                )
+        for panel in panels[len(proxies) :]:
             panel.set_visible(False)
-        figure.supylabel(f"audited SLC-AUC, {gap}")
-        labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*labels, loc="outside lower center", frameon=False)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+        figure.supylabel(f"audited SLC-AUC, {gap}", fontsize=12)
+        labels = panels[0].get_legend_handles_labels()
+        figure.legend(*labels, loc="outside lower center")
+
+    caption = f"Audited SLC-AUC of {gap} against each proxy, one mark a release."
+    return standalone("proxies", caption, WIDE, 180 * lines + 22 * len(groups) + 10, draw)
