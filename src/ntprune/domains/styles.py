@@ -74,7 +74,7 @@ def colour(images: Tensor, stream: torch.Generator) -> Tensor:
     count, channels = images.shape[:2]
     if channels == 1:
         return tone(images, stream)
-    turn, _ = torch.linalg.qr(torch.randn(count, 3, 3, generator=stream))
+    turn: Tensor = torch.linalg.qr(torch.randn(count, 3, 3, generator=stream)).Q
     flat = images.flatten(2)
     centred = flat - flat.mean(2, keepdim=True)
     # Written out: a batched product may round differently with another number of threads.

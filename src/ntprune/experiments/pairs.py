@@ -9,14 +9,11 @@ audit that was stopped is taken up where it was.
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
 
 from ntprune.errors import NtpruneError
-from ntprune.experiments.machine import machine
 from ntprune.experiments.named_pairs import (
     PAIRS,
     named_pair,
@@ -24,7 +21,8 @@ from ntprune.experiments.named_pairs import (
     pretrain_command,
     protect_command,
 )
-from ntprune.experiments.stages import Command, noted, run_stage, typed
+from ntprune.experiments.recorded import record
+from ntprune.experiments.stages import Command, run_stage, typed
 from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
@@ -63,19 +61,7 @@ def run(name: str, out: Path, results: Path, command: Command = typed) -> None:
     for stage, arguments in stages.items():
         if stage == "report" or not finished[stage].exists():
             run_stage(stage, arguments, out, say=say, command=command)
-    _record(name, out, results)
-
-
-def _record(name: str, out: Path, results: Path) -> None:
-    results.mkdir(parents=True, exist_ok=True)
-    for file in ("report.json", "points.csv", "history.json"):
-        shutil.copy(out / "audit" / file, results / file)
-    shutil.copy(out / "release" / "card.json", results / "card.json")
-    stages = {
-        stage: facts for stage in ("pretrain", "protect", "audit") if (facts := noted(out, stage))
-    }
-    document = {"pair": name, "machine": machine(), "stages": stages}
-    write_file(results / "run.json", json.dumps(document, indent=1).encode() + b"\n")
+    record(name, release, audit, {stage: (out, stage) for stage in finished}, results)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ntprune.engine import Resident
 from ntprune.errors import SettingsError
 from ntprune.methods import make_method
 from ntprune.methods.base import TargetData
+from ntprune.methods.checkpoint import Checkpoint
 from ntprune.methods.ntp import NTPSettings, finish
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.shares import Shares
@@ -149,6 +151,35 @@ def test_only_one_theft_an_outer_step(
     assert found["thief: tiny-other"] == -0.1
     assert found["thief: tiny-dark"] == -math.log(4)
     assert found["thief"] == pytest.approx((-0.1 - math.log(4)) / 2)
+
+
+def test_a_stopped_run_keeps_its_shares(
+    tiny_base: Release,
+    tiny_source: Domain,
+    tiny_target: Domain,
+    tiny_many: Domain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Checkpoint, "SHARE", math.inf)
+    run = make_method("ntp", **SMALL, finish=4, combine="worst")
+    reports: list[str] = []
+
+    def stop(stage: str, done: int, *_: Any) -> None:
+        reports.append(f"{stage} {done}")
+        if reports[-1] == "finish 2":
+            raise KeyboardInterrupt
+
+    def protect(**how: Any) -> Release:
+        return run(tiny_base, tiny_source, [tiny_target, tiny_many], **how)
+
+    whole = protect()
+    with pytest.raises(KeyboardInterrupt):
+        protect(progress=stop, checkpoint=tmp_path / "partial")
+    resumed = protect(checkpoint=tmp_path / "partial")
+    assert resumed.history == whole.history
+    released = resumed.model.module.state_dict()
+    assert all(torch.equal(released[k], v) for k, v in whole.model.module.state_dict().items())
 
 
 def test_one_target_has_no_parts_in_the_history(

@@ -148,8 +148,8 @@ class Finish:
     def _push_against_thieves(self) -> None:
         """Add the lookahead gradient to the gradients of the released weights.
 
-        It costs more than all else of an outer step together, so only one target is robbed in each:
-        over a few steps the gradients are those of all, mixed by their shares.
+        A theft is half the cost of an outer step, so only one target is robbed in each: over a few
+        steps the gradients are those of all, mixed by their shares.
         """
         settings = self.run.settings
         if not settings.lookahead:
