@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from tests.audit.small import Watched, document, run
 from tests.release.toys import PROTOCOL, base, files, protected, reseal, save_npz, tamper, toy
 
 import ntprune
-from ntprune.audit import Audit, Report, audit, tasks
-from ntprune.domains import Domain
+from ntprune.audit import Report, audit, tasks
 from ntprune.errors import (
     AuditError,
     DataInvalidError,
@@ -28,48 +27,12 @@ from ntprune.errors import (
     UnknownNameError,
 )
 from ntprune.jobs import Context, Failure, Job, Outcome, Store
-from ntprune.jobs.inline import Inline
 from ntprune.release import load
 
 KEYS = [
     *("schema", "protocol", "release", "source", "target", "budgets", "scratch", "attacks"),
     *("envelope", "controls", "flags", "missing", "versions", "cost"),
 ]
-
-
-class Watched(Inline):
-    """Remembers what it was asked to run."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ran: list[Job] = []
-
-    def execute(self, jobs: Sequence[Job], context: Context) -> Iterator[tuple[Job, Outcome]]:
-        self.ran.extend(jobs)
-        return super().execute(jobs, context)
-
-    def attacks(self) -> Counter[str]:
-        return Counter(job.spec["attack"] for job in self.ran if "attack" in job.spec)
-
-
-def run(folder: Path, out: Path | None, target: Domain | None = None, **options: Any) -> Audit:
-    values = {"protocol": PROTOCOL, "source": toy(0), "device": "cpu"} | options
-    return audit(folder, target or toy(1), out=out, **values)
-
-
-def document(out: Path) -> dict[str, Any]:
-    """`report.json` without what time it took."""
-    found = json.loads((out / "report.json").read_text())
-    del found["cost"]
-    return dict(found)
-
-
-@pytest.fixture(scope="module")
-def done(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Watched]:
-    """One audit, not to be changed, and the engine that ran it."""
-    out, engine = tmp_path_factory.mktemp("audit") / "done", Watched()
-    run(pristine, out, engine=engine)
-    return out, engine
 
 
 def test_the_report(done: tuple[Path, Watched], pristine: Path) -> None:
@@ -428,36 +391,3 @@ def test_controls_are_kept_once(done: tuple[Path, Watched]) -> None:
     for place in kept.iterdir():
         assert load(place).card.weights_sha256 == place.name
         assert torch.isfinite(load(place).model.module.state_dict()["features.0.weight"]).all()
-
-
-def test_attacks_by_other_recipes(folder: Path, tmp_path: Path) -> None:
-    """Variants, an attack that needs source images, and the authors' schedule, in one audit."""
-    sgd = PROTOCOL.recipe.model_copy(update={"optimiser": "sgd", "lrs": (3e-2,)})
-    slow = PROTOCOL.recipe.model_copy(
-        update={"optimiser": "adam", "schedule": "constant", "lrs": (1e-4,)}
-    )
-    rules = PROTOCOL.model_copy(
-        update={
-            "name": "mixed/1",
-            "variants": {"sgd": sgd, "slow": slow},
-            "attacks": ("finetune", "finetune@sgd", "finetune-new-head@slow", "mix"),
-            "controls": {"unprotected": ("finetune",), "null": ("null",)},
-        }
-    )
-    engine = Watched()
-    found = run(folder, tmp_path / "audit", protocol=rules, engine=engine)
-    assert list(found.report.attacks) == list(rules.attacks)
-    jobs = [job.spec for job in engine.ran if "attack" in job.spec]
-    assert {spec["attack"] for spec in jobs} == {"finetune", "finetune-new-head", "mix", "scratch"}
-    assert {spec["attack"] for spec in jobs if "source" in spec} == {"mix"}
-    by = Counter((spec["attack"], spec["recipe"]["optimiser"]) for spec in jobs)
-    assert {by["scratch", name] for name in ("adamw", "sgd", "adam")} == {4}, (
-        "every recipe's search"
-    )
-    assert {p.attack for p in found.points if p.subject == "scratch"} == {
-        "scratch",
-        "scratch@sgd",
-        "scratch@slow",
-    }
-    assert {p.lr for p in found.points if p.attack == "finetune@sgd"} == {3e-2}
-    assert found.report.envelope.or_scratch is not None

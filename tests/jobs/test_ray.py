@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.audit.test_audit import run
+from tests.audit.small import run
 from tests.jobs.work import runs, work
 from tests.release.toys import PROTOCOL, base, protected, toy
 

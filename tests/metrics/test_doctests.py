@@ -9,7 +9,14 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["ntprune.metrics.slc", "ntprune.metrics.intervals", "ntprune.sparsity.schedule"]
+    "name",
+    [
+        "ntprune.metrics.slc",
+        "ntprune.metrics.intervals",
+        "ntprune.metrics.logme",
+        "ntprune.metrics.ranking",
+        "ntprune.sparsity.schedule",
+    ],
 )
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))

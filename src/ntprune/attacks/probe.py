@@ -9,14 +9,14 @@ from torch import Tensor
 from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
-from ntprune.engine import Batches, Resident, TrainLog
+from ntprune.engine import Batches, Resident, TrainLog, feature_maps
 
 
 @attack
 class LinearProbe(Attack):
     """What the frozen features tell about the target (Alain and Bengio 2017).
 
-    The images are encoded once, in eval mode: BatchNorm keeps the release's statistics.
+    The images are encoded in eval mode: BatchNorm keeps the release's statistics.
     """
 
     name = "linear-probe"
@@ -65,18 +65,24 @@ class ProbeFineTune(Attack):
 
 def probe(theft: Theft, steps: int) -> TrainLog:
     """Train the head on the features that the encoder has in eval mode; nothing else changes."""
-    head = theft.model.head
-    theft.model.module.eval()
-    with torch.no_grad():
-        parts = [theft.model.encode(part) for part in theft.samples.images.split(256)]
-    features = Resident(torch.cat(parts), theft.samples.labels)
+    model, head, data = theft.model, theft.model.head, theft.samples
+    model.module.eval()
+    # Encoded once where all feature maps can be kept, anew in every step where they can't.
+    maps = feature_maps(model, data.images)
+    kept = len(maps) == len(data)
+    if kept:
+        data = Resident(maps, data.labels)
+    del maps
 
     def objective(batch: Tensor, labels: Tensor) -> Tensor:
+        if not kept:
+            with torch.no_grad():
+                batch = model.encode(batch)
         return F.cross_entropy(head(batch), labels)
 
     return theft.train(
         steps,
-        batches=Batches(features, theft.batches.size, theft.draw),
+        batches=Batches(data, theft.batches.size, theft.draw),
         parameters=head.parameters(),
         objective=objective,
         mode=head.train,

@@ -12,6 +12,7 @@ from ntprune.attacks.base import Attack
 from ntprune.attacks.layers import WEIGHTED, normalised
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
+from ntprune.domains.blocks import at_once
 from ntprune.engine import TrainLog, reestimate_batchnorm
 from ntprune.models import Model
 
@@ -42,7 +43,8 @@ class Rescale(Attack):
 
     def run(self, theft: Theft) -> TrainLog:
         """Put right, then fine-tune without the mask."""
-        images = theft.samples.images[:512]
+        images = theft.samples.images
+        images = images[: at_once(512, images.shape[-1])]
         hidden = normalised(theft.model, images[:2])
         level_filters(hidden, theft.model, theft.fresh())
         rebase_statistics(theft.model, images)

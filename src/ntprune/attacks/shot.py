@@ -9,6 +9,7 @@ from torch import Tensor
 from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
+from ntprune.domains.blocks import at_once, blocks
 from ntprune.engine import Batches, Resident, TrainLog
 from ntprune.models import Model
 
@@ -77,9 +78,12 @@ def pseudo_labels(model: Model, images: Tensor) -> Tensor:
         images: resized uint8, N×C×H×W.
     """
     model.module.eval()
-    encoded = [model.encode(part) for part in images.split(256)]
-    shares = torch.cat([model.head(part) for part in encoded]).softmax(1)
-    features = torch.cat([part.flatten(2).mean(2) if part.dim() > 2 else part for part in encoded])
+    logits, pooled = [], []
+    for part in blocks(images, at_once(256, images.shape[-1])):
+        maps = model.encode(part)
+        logits.append(model.head(maps))
+        pooled.append(maps.flatten(2).mean(2) if maps.dim() > 2 else maps)
+    shares, features = torch.cat(logits).softmax(1), torch.cat(pooled)
     # A constant entry keeps images apart whose features are all zero.
     features = F.normalize(F.pad(features, (0, 1), value=1.0), dim=1)
     found = (features @ F.normalize(shares.T @ features, dim=1).T).argmax(1)

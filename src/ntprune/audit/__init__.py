@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ntprune.audit.forecast import Forecast, forecast
+from ntprune.audit.prepare import Prepared, prepare
 from ntprune.audit.protocol import PROTOCOLS, Protocol, Recipe, protocol
 from ntprune.audit.run import Audit, audit
 from ntprune.audit.schema import Report
@@ -19,11 +20,13 @@ __all__ = [
     "PROTOCOLS",
     "Audit",
     "Forecast",
+    "Prepared",
     "Protocol",
     "Recipe",
     "Report",
     "audit",
     "forecast",
+    "prepare",
     "protocol",
 ]
 

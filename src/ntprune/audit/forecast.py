@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ntprune.audit.effort import effort
 from ntprune.audit.plan import Plan
-from ntprune.audit.prepare import Prepared, ledger_folder, prepare, unclaimed
-from ntprune.audit.protocol import Protocol
-from ntprune.audit.reduce import Reduction
-from ntprune.audit.subsets import subset
-from ntprune.domains import Domain
+from ntprune.audit.prepare import Prepared, ledger_folder, unclaimed
+from ntprune.domains import Split
 from ntprune.engine import Batches, Resident, accuracy, generator, resolve_device, threads, train
-from ntprune.errors import UnknownNameError
-from ntprune.jobs import Job, Ledger, engine_names
+from ntprune.jobs import Engine, Job, Ledger
 
-_WARM, _TIMED = 3, 10  # optimiser steps
+# Timing one size of batch ends after so many steps or, beyond the first, so many seconds.
+_STEPS, _SECONDS = 10, 0.5
+_LOOKS = 500  # images
 
 
 @dataclass(frozen=True)
@@ -50,58 +49,43 @@ class Forecast:
 
 
 def forecast(
-    release: str | Path,
-    target: Domain,
-    *,
-    protocol: str | Protocol = "quick",
-    source: Domain | None = None,
-    base: str | Path | None = None,
-    budgets: Sequence[int] | None = None,
-    attacks: Sequence[str] | None = None,
-    controls: Sequence[str] | None = None,
+    given: Prepared,
     out: str | Path,
+    *,
+    engine: Engine,
     ledger: str | Path | None = None,
-    first_seed: int = 0,
-    engine: str = "inline",
-    workers: int = 1,
     device: str = "auto",
-    data_root: str | Path | None = None,
 ) -> Forecast:
-    """Count the jobs of the audit with these arguments, and time a few steps of its network here.
+    """Count the jobs of a prepared audit, and time a few steps of its network here.
 
-    Nothing is written. The estimate takes every attack to cost what fine-tuning does, and `workers`
-    jobs at a time not to slow one another down.
+    Nothing is written. A step is timed with every size of batch that occurs, for half a second at
+    most where a step takes less. The estimate takes every attack to cost what fine-tuning does, and
+    jobs not to slow one another down.
+
+    Args:
+        given: what `prepare` returned.
+        out, ledger, device: as for `audit`.
+        engine: that will run the jobs.
 
     Raises:
         NtpruneError: as `audit` does before it begins.
     """
-    if engine not in engine_names():
-        raise UnknownNameError("engine", engine, engine_names())
-    given = prepare(
-        release,
-        target,
-        protocol=protocol,
-        source=source,
-        base=base,
-        reduction=Reduction(budgets, attacks, controls, first_seed),
-        data_root=data_root,
-    )
+    engine.device(device)  # refuses what the audit would
     unclaimed(Path(out), given.plan)
     where = resolve_device(device)
     every = _jobs(given.plan, known := Ledger(ledger_folder(Path(out), ledger)))
     new = known.missing(every)
-    together = 1 if engine == "inline" else workers
-    times = _Times(given, where)
-    seconds = [times.of(job) for job in new]
+    speed = Speed(given, where)
+    seconds = [speed.of(job) for job in new]
     # However many work together, the longest job has to be waited for.
-    wall = max(sum(seconds) / together, max(seconds, default=0.0))
+    wall = max(sum(seconds) / engine.workers, max(seconds, default=0.0))
     return Forecast(
         jobs=len({job.id for job in every}),
         new=len(new),
         steps=sum(job.steps for job in new),
         seconds=round(wall, 1),
-        engine=engine,
-        workers=together,
+        engine=engine.name,
+        workers=engine.workers,
         device=str(where),
     )
 
@@ -117,35 +101,52 @@ def _jobs(plan: Plan, ledger: Ledger) -> list[Job]:
     return [*controls.values(), *points, *plan.single_jobs(weights).values()]
 
 
-class _Times:
-    """Seconds of an optimiser step for each size of batch, and of an evaluation, on one thread."""
+class Speed:
+    """How fast this machine runs the network of an audit, on one thread.
+
+    Args:
+        given: the audit.
+        device: where to compute.
+    """
 
     def __init__(self, given: Prepared, device: torch.device) -> None:
-        self._plan = given.plan
+        self._given = given
+        self._device = device
         start = given.plan.release.model
         self._model = start.new_head(given.plan.classes, seed=0).to(device)
-        self._pool = Resident.of(given.target.pool, start.preprocessing, device)
-        test = Resident.of(given.target.test, start.preprocessing, device)
-        self._labels = given.target.pool.labels
-        self._steps: dict[int, float] = {}
-        with threads(1):
-            accuracy(self._model, test)
-            self._evaluation = _seconds(lambda: accuracy(self._model, test))
+        self._known: dict[int, float] = {}
 
     def of(self, job: Job) -> float:
-        """Estimate for one job."""
-        # A control trains on the source with the protocol's batch or a larger one.
-        n = job.spec.get("n", self._plan.budgets[-1])
-        return self._evaluation + job.steps * self._step(min(n, self._plan.protocol.recipe.batch))
+        """Estimated seconds of one job."""
+        work = effort(job, self._given)
+        steps = sum(count * self.step(batch) for batch, count in work.steps.items())
+        return steps + work.looks * self.look
 
-    def _step(self, batch: int) -> float:
-        if batch not in self._steps:
-            samples = self._pool.take(subset(self._labels, batch, 0))
-            run = partial(train, self._model, Batches(samples, batch, generator(0)), lr=1e-4)
+    def step(self, batch: int) -> float:
+        """Seconds of an optimiser step on so many images."""
+        if batch not in self._known:
+            data = self._images(self._given.target.pool, batch)
+            run = partial(train, self._model, Batches(data, batch, generator(0)), lr=1e-4)
             with threads(1):
-                run(steps=_WARM)
-                self._steps[batch] = _seconds(lambda: run(steps=_TIMED)) / _TIMED
-        return self._steps[batch]
+                run(steps=1)
+                first = _seconds(partial(run, steps=1))
+                count = max(1, min(_STEPS, int(_SECONDS / first)))
+                self._known[batch] = _seconds(partial(run, steps=count)) / count
+        return self._known[batch]
+
+    @cached_property
+    def look(self) -> float:
+        """Seconds of classifying one image."""
+        test = self._given.target.test
+        data = self._images(test, min(_LOOKS, len(test)))
+        with threads(1):
+            accuracy(self._model, data)
+            return _seconds(partial(accuracy, self._model, data)) / len(data)
+
+    def _images(self, split: Split, count: int) -> Resident:
+        """So many images, some of them more than once if there are fewer."""
+        some = split.take(torch.arange(count) % len(split))
+        return Resident.of(some, self._model.preprocessing, self._device)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +38,23 @@ def prepare(
     release: str | Path,
     target: Domain,
     *,
-    protocol: str | Protocol,
+    protocol: str | Protocol = "quick",
     source: Domain | None = None,
     base: str | Path | None = None,
-    reduction: Reduction,
+    budgets: Sequence[int] | None = None,
+    attacks: Sequence[str] | None = None,
+    controls: Sequence[str] | None = None,
+    first_seed: int = 0,
     data_root: str | Path | None = None,
 ) -> Prepared:
-    """Check and plan an audit; the arguments are those of `audit`."""
+    """Check and plan an audit; the arguments are those of `audit`. Nothing is written.
+
+    Raises:
+        ReleaseInvalidError: the release is missing, damaged or was changed.
+        AuditError: the unprotected model is not at hand.
+        DataInvalidError: the target is the source, or the source's data is other data.
+        SettingsError: budgets that the pool can't serve, or no attack that can be made.
+    """
     # Engines may run jobs in processes with another working folder.
     folder = Path(release).resolve()
     released = load(folder)
@@ -54,7 +65,7 @@ def prepare(
             f"target '{target.name}' is the source of this release: name another target"
         )
     rules = find_protocol(protocol) if isinstance(protocol, str) else protocol
-    rules, grid = reduction.of(rules, target)
+    rules, grid = Reduction(budgets, attacks, controls, first_seed).of(rules, target)
     plan = Plan(
         protocol=rules,
         budgets=tuple(grid),

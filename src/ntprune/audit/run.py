@@ -14,7 +14,6 @@ from ntprune.audit.measure import measure
 from ntprune.audit.points import Point, table
 from ntprune.audit.prepare import Prepared, claim, ledger_folder, prepare
 from ntprune.audit.protocol import Protocol
-from ntprune.audit.reduce import Reduction
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain
 from ntprune.engine import Progress, silent
@@ -119,7 +118,10 @@ def audit(
         protocol=protocol,
         source=source,
         base=base,
-        reduction=Reduction(budgets, attacks, controls, first_seed),
+        budgets=budgets,
+        attacks=attacks,
+        controls=controls,
+        first_seed=first_seed,
         data_root=data_root,
     )
     where = engine.device(device)

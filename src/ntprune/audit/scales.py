@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ntprune.domains.blocks import at_once
 from ntprune.engine import Resident, generator
 from ntprune.models import Model
 
@@ -58,7 +59,7 @@ def stray_statistics(model: Model, data: Resident, limit: int = 512) -> dict[str
 
     Args:
         model: looked at in eval mode; not changed.
-        data: source images; the first `limit` of them.
+        data: source images; the first `limit` of them, fewer of large ones.
     """
     found: dict[str, float] = {}
     hooks = [
@@ -68,7 +69,7 @@ def stray_statistics(model: Model, data: Resident, limit: int = 512) -> dict[str
     ]
     was_training = model.module.training
     model.module.eval()
-    model(data.images[:limit])
+    model(data.images[: at_once(limit, data.images.shape[-1])])
     model.module.train(was_training)
     for hook in hooks:
         hook.remove()

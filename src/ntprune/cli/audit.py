@@ -52,26 +52,26 @@ def audit(
 ) -> None:
     """Attack a release as a thief would and write report.json and points.csv."""
     from ntprune.audit import audit as run
-    from ntprune.audit import forecast
+    from ntprune.audit import forecast, prepare
     from ntprune.domains import domain
     from ntprune.jobs import make_engine, span
 
-    count = workers_or_cores(workers)
-    runner = make_engine(engine, count, address=address, gpus_per_job=gpus_per_job)
-    given: dict[str, Any] = {
+    runner = make_engine(
+        engine, workers_or_cores(workers), address=address, gpus_per_job=gpus_per_job
+    )
+    data = domain(target, data_root)
+    what: dict[str, Any] = {
         "protocol": protocol,
         "base": base,
         "budgets": _counts(budgets),
         "attacks": _names(attacks),
         "controls": _names(controls),
-        "out": out,
-        "ledger": ledger,
         "first_seed": seed,
-        "device": device,
         "data_root": data_root,
     }
+    how: dict[str, Any] = {"engine": runner, "out": out, "ledger": ledger, "device": device}
     if dry_run:
-        found = forecast(release, domain(target, data_root), engine=engine, workers=count, **given)
+        found = forecast(prepare(release, data, **what), **how)
         lines = [
             f"{found.jobs} jobs, {found.new} of them new ({found.jobs - found.new} in the ledger)",
             f"{found.steps:,} optimiser steps to take",
@@ -81,9 +81,7 @@ def audit(
         emit(json, found.document(), lines)
         return
     with progress_bar() as progress:
-        finished = run(
-            release, domain(target, data_root), engine=runner, progress=progress, **given
-        )
+        finished = run(release, data, progress=progress, **what, **how)
     report = finished.report
     low, high = report.envelope.ci95
     lines = [

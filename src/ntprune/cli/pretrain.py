@@ -20,7 +20,9 @@ def pretrain(
     batch: Annotated[int, typer.Option(help="Images a step.", min=2)] = 128,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage.", min=1)] = None,
     size: Annotated[int | None, typer.Option(help="Pixels the network reads.", min=8)] = None,
-    stem: Annotated[str, typer.Option(help="small or imagenet.")] = "small",
+    stem: Annotated[
+        str | None, typer.Option(help="small or imagenet; by default small below 96 pixels.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     data_root: DataRoot = None,

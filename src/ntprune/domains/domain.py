@@ -56,8 +56,8 @@ class Domain:
     validation: Split
     pool: Split
     test: Split
-    flips: bool = field(default=False)
-    mixed: bool = field(default=False)
+    flips: bool = field(default=False, kw_only=True)
+    mixed: bool = field(default=False, kw_only=True)
 
     @property
     def channels(self) -> int:
@@ -89,6 +89,6 @@ class Domain:
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for split in (self.train, self.validation, self.pool, self.test):
             digest.update(str(tuple(split.images.shape)).encode())
-            digest.update(split.images.contiguous().numpy().tobytes())
-            digest.update(split.labels.contiguous().numpy().tobytes())
+            digest.update(split.images.reshape(-1).numpy().data)
+            digest.update(split.labels.reshape(-1).numpy().data)
         return digest.hexdigest()

@@ -158,10 +158,8 @@ def _load(
     if test is None:
         rest, test = hold_out_test(rest, raw.classes, identity)
     train, validation, pool = split_rest(rest, raw.classes, identity, seed)
-    fitted = {
-        part: Split(resize(split.images, wanted), split.labels)
-        for part, split in zip(
-            ("train", "validation", "pool", "test"), (train, validation, pool, test), strict=True
-        )
-    }
-    return check_domain(Domain(name, raw.classes, flips=entry.flips, **fitted))
+    fitted = (
+        Split(resize(split.images, wanted), split.labels)
+        for split in (train, validation, pool, test)
+    )
+    return check_domain(Domain(name, raw.classes, *fitted, flips=entry.flips))

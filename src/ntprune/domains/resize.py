@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ntprune.domains.blocks import blocks
+from ntprune.domains.blocks import at_once, blocks
 
-BLOCK = 4096  # images at a time: bounds the float copy of a large set
+BLOCK = 4096  # small images at a time: bounds the float copy of a large set
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
@@ -23,7 +23,8 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     """
     if size is None or images.shape[-2:] == (size, size) or not len(images):
         return images
-    return torch.cat([_resize_block(block, size) for block in blocks(images, BLOCK)])
+    length = at_once(BLOCK, max(size, *images.shape[-2:]))
+    return torch.cat([_resize_block(block, size) for block in blocks(images, length)])
 
 
 def _resize_block(images: Tensor, size: int) -> Tensor:

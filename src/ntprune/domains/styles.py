@@ -80,7 +80,8 @@ def colour(images: Tensor, stream: torch.Generator) -> Tensor:
     # Written out: a batched product may round differently with another number of threads.
     turned = (turn[..., None] * centred[:, None]).sum(2)
     paler = turned.lerp(turned.mean(1, keepdim=True), uniform(0, 0.8, (count, 1, 1), stream))
-    return (paler + uniform(0.25, 0.75, (count, 3, 1), stream)).view_as(images).clamp_(0, 1)
+    lit: Tensor = paler + uniform(0.25, 0.75, (count, 3, 1), stream)
+    return lit.view_as(images).clamp_(0, 1)
 
 
 def ground(images: Tensor, stream: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@ from ntprune.engine.batches import Batches, Resident
 from ntprune.engine.batchnorm import reestimate_batchnorm
 from ntprune.engine.device import resolve_device, threads
 from ntprune.engine.evaluate import accuracy, evaluate
+from ntprune.engine.features import feature_maps
 from ntprune.engine.loop import TrainLog, train
 from ntprune.engine.progress import Progress, silent
 from ntprune.engine.rng import generator, stream_seed
@@ -17,6 +18,7 @@ __all__ = [
     "TrainLog",
     "accuracy",
     "evaluate",
+    "feature_maps",
     "generator",
     "reestimate_batchnorm",
     "resolve_device",

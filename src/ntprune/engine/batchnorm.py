@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ntprune.domains.blocks import at_once
 from ntprune.engine.batches import Resident
 from ntprune.models import Model
 
@@ -18,6 +19,7 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
     Args:
         model: the model to change.
         data: images to estimate from; the first `limit` of them, in order.
+        batch: images at a time; fewer of large ones.
     """
     layers = [m for m in model.module.modules() if isinstance(m, _BatchNorm)]
     layers = [m for m in layers if m.track_running_stats]
@@ -31,6 +33,7 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
     images = data.images[:limit]
+    batch = at_once(batch, images.shape[-1])
     # A ragged last batch would count as much as a full one.
     whole = len(images) - len(images) % batch if len(images) > batch else len(images)
     for part in images[:whole].split(batch):

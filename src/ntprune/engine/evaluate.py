@@ -5,14 +5,22 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from ntprune.domains.blocks import at_once
 from ntprune.engine.batches import Resident
 from ntprune.models import Model
 
 
 @torch.no_grad()
 def evaluate(model: Model, data: Resident, batch: int = 500) -> tuple[float, float]:
-    """Top-1 accuracy (0 to 1) and mean cross-entropy (nats) in eval mode over every image once."""
+    """Top-1 accuracy (0 to 1) and mean cross-entropy (nats) in eval mode over every image once.
+
+    Args:
+        model: to be measured.
+        data: images and labels.
+        batch: images at a time; fewer of large ones.
+    """
     was_training = model.module.training
+    batch = at_once(batch, data.images.shape[-1])
     model.module.eval()
     correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
     loss = torch.zeros((), dtype=torch.float64, device=data.labels.device)

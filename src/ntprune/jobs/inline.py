@@ -12,9 +12,13 @@ from ntprune.jobs.job import Job
 
 
 class Inline(Engine):
-    """Runs here; `workers` is ignored."""
+    """Runs here; one at a time, whatever `workers` says."""
 
     name = "inline"
+
+    def __init__(self, workers: int = 1) -> None:
+        super().__init__(workers)
+        self.workers = 1
 
     def execute(self, jobs: Sequence[Job], context: Context) -> Iterator[tuple[Job, Outcome]]:
         """In the order given."""

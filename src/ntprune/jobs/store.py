@@ -63,11 +63,11 @@ def _load(file: Path) -> Domain:
     try:
         with safe_open(file, "pt") as content:
             about = json.loads(content.metadata()["domain"])
-            splits = {
-                part: Split(*(content.get_tensor(f"{part}.{k}") for k in ("images", "labels")))
+            splits = [
+                Split(*(content.get_tensor(f"{part}.{k}") for k in ("images", "labels")))
                 for part in _SPLITS
-            }
-        found = Domain(about["name"], tuple(about["classes"]), flips=about["flips"], **splits)
+            ]
+        found = Domain(about["name"], tuple(about["classes"]), *splits, flips=about["flips"])
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise _damaged(file) from error
     # What an audit measures must be what its jobs' ids name.

@@ -24,8 +24,9 @@ from ntprune.engine import (
 from ntprune.errors import (
     ConstraintError,
     DataInvalidError,
+    NtpruneError,
+    OutputError,
     SettingsError,
-    TrainingDivergedError,
 )
 from ntprune.methods.checkpoint import Checkpoint, identity
 from ntprune.models import Model
@@ -222,9 +223,10 @@ class Method(ABC):
         )
         try:
             return self._released(work, given, source, targets)
-        except (ConstraintError, TrainingDivergedError):
-            if point is not None:
-                discard(point.file)  # the same call would end the same way
+        except NtpruneError as error:
+            # The same call would end the same way, but for a disk that has room by then.
+            if point is not None and not isinstance(error, OutputError):
+                discard(point.file)
             raise
 
     def _checkpoint(
@@ -240,7 +242,9 @@ class Method(ABC):
             return None
         settings = self.settings.model_dump(mode="json")
         where = torch.device(device)
-        what = identity(f"{self.name}, {self.preset}", settings, given.model, source, targets, seed, where)
+        what = identity(
+            f"{self.name}, {self.preset}", settings, given.model, source, targets, seed, where
+        )
         point = Checkpoint(folder, what)
         point.check()
         return point

@@ -140,7 +140,7 @@ def identity(
 
 
 def _described(domain: Domain) -> list[Any]:
-    return [domain.name, domain.content_hash, domain.flips]
+    return [domain.name, domain.content_hash, domain.flips, domain.mixed]
 
 
 def _digest(model: Model) -> str:

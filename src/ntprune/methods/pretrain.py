@@ -37,7 +37,7 @@ def pretrain(
     batch: int = 128,
     width: int | None = None,
     size: int | None = None,
-    stem: str = "small",
+    stem: str | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -52,7 +52,8 @@ def pretrain(
         batch: images a step.
         width: channels of the first stage, where the architecture has the choice.
         size: pixels the network reads; the domain's own size if not given.
-        stem: `small` or `imagenet`.
+        stem: `small` or `imagenet`; by default `small` below 96 pixels, where there is resolution
+            to keep, `imagenet` from there on, where keeping it takes sixteen times the memory.
         seed: of initialisation, order and augmentation.
         device: `auto`, `cpu`, `cuda`, ...
         progress: told how far training is.
@@ -75,7 +76,7 @@ def pretrain(
             {
                 "architecture": architecture,
                 "classes": source.classes,
-                "stem": stem,
+                "stem": stem or ("small" if size < 96 else "imagenet"),
                 "width": width,
                 "preprocessing": Preprocessing.fit(images, source.channels, size),
             }

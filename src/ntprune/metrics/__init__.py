@@ -1,6 +1,18 @@
-"""What an audit reports: pure functions of arrays."""
+"""What an audit reports, and what may foretell it: pure functions of arrays."""
 
 from ntprune.metrics.intervals import mean_interval, paired_interval
+from ntprune.metrics.logme import logme
+from ntprune.metrics.probe import probe_loss
+from ntprune.metrics.ranking import Agreement, rank_agreement
 from ntprune.metrics.slc import mean_gap, slc_auc
 
-__all__ = ["mean_gap", "mean_interval", "paired_interval", "slc_auc"]
+__all__ = [
+    "Agreement",
+    "logme",
+    "mean_gap",
+    "mean_interval",
+    "paired_interval",
+    "probe_loss",
+    "rank_agreement",
+    "slc_auc",
+]

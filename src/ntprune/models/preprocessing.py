@@ -6,14 +6,17 @@ import math
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from ntprune.domains.blocks import at_once, blocks
+from ntprune.domains.resize import resize
 from ntprune.errors import ModelMismatchError
 
 # ITU-R 601 luma, what every image library uses to turn RGB into grey.
 _LUMA = (0.299, 0.587, 0.114)
+# Of all images that statistics are taken of, as float32: one gigabyte.
+_VALUES = 2**28
 
 
 class Preprocessing(BaseModel):
@@ -44,7 +47,11 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def fit(cls, images: Tensor, channels: int, size: int) -> Preprocessing:
-        """Statistics of `images` (uint8, N×C×H×W) after resizing to `channels` and `size`."""
+        """Statistics of `images` (uint8, N×C×H×W) after resizing to `channels` and `size`.
+
+        Of a set that is too large to hold as floats, every k-th image counts.
+        """
+        images = images[:: math.ceil(len(images) * channels * size**2 / _VALUES)]
         blank = cls(channels=channels, size=size, mean=(0.0,) * channels, std=(1.0,) * channels)
         pixels = blank.resize(images).to(torch.float32).div_(255)
         mean = pixels.mean(dim=(0, 2, 3))
@@ -63,23 +70,7 @@ class Preprocessing(BaseModel):
         Raises:
             ModelMismatchError: the images' channels can't be turned into the network's.
         """
-        images = self._match_channels(images)
-        if images.shape[-1] == self.size and images.shape[-2] == self.size:
-            return images
-        parts = [
-            F.interpolate(
-                part.to(torch.float32),
-                size=(self.size, self.size),
-                mode="bilinear",
-                antialias=True,
-                align_corners=False,
-            )
-            .round_()
-            .clamp_(0, 255)
-            .to(torch.uint8)
-            for part in images.split(4096)
-        ]
-        return torch.cat(parts)
+        return resize(self._match_channels(images), self.size)
 
     def normalise(self, batch: Tensor) -> Tensor:
         """A resized uint8 batch as float32, channels_last, normalised."""
@@ -98,7 +89,7 @@ class Preprocessing(BaseModel):
             weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
             parts = [
                 (part.to(torch.float32) * weights).sum(1, keepdim=True).round_().to(torch.uint8)
-                for part in images.split(4096)
+                for part in blocks(images, at_once(4096, images.shape[-1]))
             ]
             return torch.cat(parts)
         raise ModelMismatchError(

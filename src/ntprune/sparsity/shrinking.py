@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,6 +95,17 @@ class ShrinkingADMM(ADMM):
             self.support = kept
         return residuals
 
+    def state_dict(self) -> dict[str, Any]:
+        """Z, U, ρ and the support; W is the caller's."""
+        return super().state_dict() | {"support": self.support}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same weights."""
+        super().load_state_dict(state)
+        pairs = zip(self.weights, state["support"], strict=True)
+        self.support = [support.to(w.device) for w, support in pairs]
+        self._follow_rho()
+
     def _z_step(self, shifted: Sequence[Tensor], sparsity: float) -> list[Tensor]:
         shrunk = super()._z_step(shifted, sparsity)
         torch._foreach_mul_(shrunk, self.support)
@@ -101,4 +113,7 @@ class ShrinkingADMM(ADMM):
 
     def _rescale(self, factor: float) -> None:
         super()._rescale(factor)
+        self._follow_rho()
+
+    def _follow_rho(self) -> None:
         self.projection = SoftThreshold(self.tau / self.rho)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ntprune.engine import feature_maps
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
 
@@ -22,7 +23,8 @@ class TargetHead:
         model: whose encoder it sits on.
         target: the defender's slice of the target.
         seed: of its initial weights.
-        images: how many target images are used for fitting.
+        images: how many target images are used for fitting, if their feature maps fit into memory
+            (`ntprune.engine.feature_maps`).
 
     Attributes:
         classes: number of the target's classes.
@@ -46,15 +48,15 @@ class TargetHead:
             The cross-entropy reached (nats).
         """
         model.module.train()
-        with torch.no_grad():
-            features = torch.cat([model.encode(part) for part in self.data.images.split(256)])
+        features = feature_maps(model, self.data.images)
+        labels = self.data.labels[: len(features)]
         parameters = list(self.head.parameters())
         for parameter in parameters:
             parameter.requires_grad_(True)
         optimiser = torch.optim.AdamW(parameters, lr=lr, weight_decay=5e-4, fused=True)
         loss = features.new_zeros(())
         for _ in range(steps):
-            loss = F.cross_entropy(self.head(features), self.data.labels)
+            loss = F.cross_entropy(self.head(features), labels)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +36,7 @@ class PaperHead:
     ) -> None:
         shared = target.classes == model.spec.classes
         start = model if shared else model.new_head(target.classes, seed)
-        self.head: nn.Module = copy.deepcopy(start.head)
+        self.head: nn.Module = copy.deepcopy(start.head).requires_grad_(False).eval()
         self.target = target
         self.classes = len(target.classes)
         self.settings = settings
@@ -69,6 +71,15 @@ class PaperHead:
         """Logits of the target's classes."""
         logits: Tensor = self.head(features)
         return logits
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights and the orders to come."""
+        return {"head": self.head.state_dict(), "draw": self._draw.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same target."""
+        self.head.load_state_dict(state["head"])
+        self._draw.set_state(state["draw"])
 
     def _descend(self, train: Resident, optimiser: torch.optim.Optimizer) -> None:
         self.head.train()

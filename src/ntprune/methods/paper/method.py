@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -66,28 +68,66 @@ class _Run:
             settings,
             generator(work.seed, "paper", "order"),
         )
+        self.number = 0
+        self.ended = False
+        self.before = math.inf
+        # What the released weights are held to, which the last Z-step no longer is.
+        self.satisfied = self.admm.support
 
     def run(self) -> Outcome:
-        before = math.inf
-        for number in range(1, self.settings.iterations + 1):
-            if number == 1 or self.settings.refit_target_head:
-                for head in self.heads:
-                    head.fit(self.work.model)
-            satisfied = self.admm.support
-            losses = self.w_step.run()
-            if not math.isfinite(losses.total):
-                raise TrainingDivergedError(
-                    f"the loss of the paper preset became {losses.total} in iteration {number}: "
-                    "lower its lr, alpha or fisher"
-                )
-            sparsity = self._update(losses)
-            self.work.progress(
-                "iterations", number, self.settings.iterations, f"masked {100 * sparsity:.1f} %"
+        saved = self.work.resume()
+        if saved:
+            self.load_state_dict(saved)
+            self._tell("taken up again")
+        while not self.ended:
+            sparsity = self._iterate()
+            self.work.save(self.state_dict())
+            self._tell(f"masked {100 * sparsity:.1f} %")
+        return self._outcome([support.bool() for support in self.satisfied])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.work.model.module.state_dict(),
+            "admm": self.admm.state_dict(),
+            "heads": [head.state_dict() for head in self.heads],
+            "w_step": self.w_step.state_dict(),
+            "satisfied": self.satisfied,
+            "number": self.number,
+            "ended": self.ended,
+            "before": self.before,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.work.model.module.load_state_dict(state["model"])
+        self.admm.load_state_dict(state["admm"])
+        for head, theirs in zip(self.heads, state["heads"], strict=True):
+            head.load_state_dict(theirs)
+        self.w_step.load_state_dict(state["w_step"])
+        self.satisfied = [support.to(self.work.device) for support in state["satisfied"]]
+        self.number, self.ended, self.before = (state[n] for n in ("number", "ended", "before"))
+
+    def _iterate(self) -> float:
+        """One iteration; the share of what is pruned that is masked afterwards."""
+        self.number += 1
+        if self.number == 1 or self.settings.refit_target_head:
+            for head in self.heads:
+                head.fit(self.work.model)
+        self.satisfied = self.admm.support
+        losses = self.w_step.run()
+        if not math.isfinite(losses.total):
+            raise TrainingDivergedError(
+                f"the loss of the paper preset became {losses.total} in iteration {self.number}: "
+                "lower its lr, alpha or fisher"
             )
-            if stops(self.settings, number, losses.total - before, sparsity):
-                break
-            before = losses.total
-        return self._outcome([support.bool() for support in satisfied])
+        sparsity = self._update(losses)
+        change = losses.total - self.before
+        capped = self.number == self.settings.iterations
+        self.ended = capped or stops(self.settings, self.number, change, sparsity)
+        self.before = losses.total
+        return sparsity
+
+    def _tell(self, note: str) -> None:
+        self.work.progress("iterations", self.number, self.settings.iterations, note)
 
     def _update(self, losses: Losses) -> float:
         """Z- and U-step; the share of what is pruned that is masked afterwards."""

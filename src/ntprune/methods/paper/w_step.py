@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +85,20 @@ class WStep:
             seen = [self._step(*parts) for parts in batches]
             self.steps += len(seen)
         return Losses(*torch.stack(seen).mean(0).tolist())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The moments, the orders to come and the steps taken; weights and penalty are others'."""
+        return {
+            "optimiser": self._optimiser.state_dict(),
+            "draw": self._draw.get_state(),
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same parameters."""
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._draw.set_state(state["draw"])
+        self.steps = state["steps"]
 
     def _step(self, source: Batch, *targets: Batch) -> Tensor:
         images, labels = source

@@ -1,0 +1,125 @@
+"""Releases beside what an audit found of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntprune.audit.schema import Control, Report
+from ntprune.domains import Domain, domain
+from ntprune.errors import DataInvalidError, SettingsError
+from ntprune.release import Release, load
+from ntprune.release.files import owner_folder
+
+# A rate in [0, 1]; what the audit measured and what the card says, on other hardware perhaps.
+_SAME_ACCURACY = 2e-3
+MASK_FREE = ("finetune", "finetune-new-head")
+GAPS = ("envelope", *MASK_FREE)
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A release and its audited figures.
+
+    Attributes:
+        folder: of the release.
+        release: loaded from there.
+        subject: what it was in the audit: `release`, `unprotected`, `magnitude` or `random`.
+        target: the domain it was audited on.
+        group: releases of one group can be compared: same source, target, architecture, protocol.
+        gaps: SLC-AUC of the mask-free attacks that were made on it, and of the `envelope` if both
+            the release and this subject had the same mask-free attacks to choose from.
+    """
+
+    folder: Path
+    release: Release
+    subject: str
+    target: Domain
+    group: str
+    gaps: dict[str, float]
+
+
+def find(places: list[str]) -> list[tuple[Path, Path]]:
+    """Folders of releases and of their audits.
+
+    Args:
+        places: `RELEASE:AUDIT` each, or a folder that holds `release` and a finished `audit`, as
+            experiments leave it, or a folder of such folders. The unprotected model that is kept
+            beside a `release` counts as well.
+
+    Raises:
+        SettingsError: a place is none of these.
+    """
+    found = []
+    for place in places:
+        release, colon, audit = place.rpartition(":")
+        if colon:
+            found.append((Path(release), Path(audit)))
+            continue
+        folder = Path(place)
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        runs = [one for one in (folder, *inside) if (one / "audit" / "report.json").is_file()]
+        if not runs:
+            raise SettingsError(
+                f"{place} holds no release/ with a finished audit/ beside it: give a folder that "
+                "does, or RELEASE:AUDIT"
+            )
+        for run in runs:
+            found.append((run / "release", run / "audit"))
+            if owner_folder(run / "release").is_dir():
+                found.append((owner_folder(run / "release"), run / "audit"))
+    return found
+
+
+def read(folder: Path, audit: Path, root: Path | None = None) -> Audited:
+    """The release in `folder` and what `audit/report.json` says of it.
+
+    Args:
+        folder: of the release, or of a control of that audit.
+        audit: folder of the audit.
+        root: where domains lie; `NTPRUNE_DATA` if not given.
+
+    Raises:
+        SettingsError: the report is not there, or speaks of another file.
+        DataInvalidError: the target's data is not what was audited.
+    """
+    if not (audit / "report.json").is_file():
+        raise SettingsError(f"{audit} has no report.json: give the folder of a finished audit")
+    report = Report.model_validate_json((audit / "report.json").read_bytes())
+    release = load(folder)
+    subject, found = _subject(folder, release, report)
+    gaps = {name: found.attacks[name].slc_auc for name in MASK_FREE if name in found.attacks}
+    if gaps.keys() == {name for name in MASK_FREE if name in report.attacks}:
+        gaps["envelope"] = found.envelope.slc_auc
+    target = domain(report.target, root)
+    claim = audit / "audit.json"
+    if claim.is_file() and json.loads(claim.read_bytes())["target"] != target.content_hash:
+        raise DataInvalidError(
+            f"the data of '{target.name}' is not what {audit} was made with: use the same files"
+        )
+    spec = release.model.spec
+    network = f"{spec.architecture} {spec.width or ''}".strip()
+    return Audited(
+        folder=folder,
+        release=release,
+        subject=subject,
+        target=target,
+        group=f"{report.source.name} → {report.target}, {network} at {spec.preprocessing.size}, "
+        f"{report.protocol}",
+        gaps=gaps,
+    )
+
+
+def _subject(folder: Path, release: Release, report: Report) -> tuple[str, Control | Report]:
+    card = release.card
+    if card.weights_sha256 == report.release["weights_sha256"]:
+        return "release", report
+    name = "unprotected" if card.method == "none" else card.method
+    control = report.controls.get(name)
+    if control is None or abs(control.source - card.source.test) > _SAME_ACCURACY:
+        raise SettingsError(
+            f"{folder} is neither the release that was audited nor a control of that audit: give "
+            "the folders that belong together"
+        )
+    return name, control
