@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,21 +75,26 @@ def test_a_command_is_typed_as_a_user_would() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_an_interrupt_of_the_experiment_alone_stops_the_command(tmp_path: Path) -> None:
+    demo = ["demo", "--device", "cpu", "--out", str(tmp_path / "demo")]
     script = (
         "from ntprune.experiments.stages import typed\n"
-        f"typed(['demo', '--out', {str(tmp_path / 'demo')!r}], print)"
+        f"typed({demo!r}, lambda line: print(line, flush=True))"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    try:
-        end = time.monotonic() + 60
-        while not (tmp_path / "demo").exists() and not children.read_text():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        (child,) = children.read_text().split()
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
-    finally:
-        process.kill()
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().startswith("pretraining: ")
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            (child,) = children.read_text().split()
+            process.send_signal(signal.SIGINT)
+            said = process.stdout.read()
+        finally:
+            process.kill()
     with pytest.raises(ProcessLookupError):
         os.kill(int(child), 0)
+    assert "Traceback" not in said
