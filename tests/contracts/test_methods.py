@@ -33,12 +33,14 @@ class Row:
         sparsity: what the release must have; None where the method finds its own.
         random: whether another seed gives other weights.
         records: whether it records a history.
+        resumes: whether a stopped run goes on where it was, rather than beginning anew.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     sparsity: float | None = 0.0
     random: bool = True
     records: bool = False
+    resumes: bool = False
 
 
 SMALL = {"batch": 32, "max_source_drop": 100.0}
@@ -50,10 +52,16 @@ TABLE: dict[str, Row] = {
     ),
     "random": Row(SMALL | {"sparsity": 0.83, "steps": 15}, 0.83),
     "ntp": Row(
-        SMALL | {"sparsity": 0.87, "rounds": 2, "inner": 3, "finish": 2}, 0.87, records=True
+        SMALL | {"sparsity": 0.87, "rounds": 2, "inner": 3, "finish": 2},
+        0.87,
+        records=True,
+        resumes=True,
     ),
     "ntp@paper": Row(
-        SMALL | {"iterations": 4, "settle": 1, "tau": 3e-4, "head_epochs": 2}, None, records=True
+        SMALL | {"iterations": 4, "settle": 1, "tau": 3e-4, "head_epochs": 2},
+        None,
+        records=True,
+        resumes=True,
     ),
 }
 
@@ -251,7 +259,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(
 ) -> None:
     """Stopped twice at each of several moments; the noise is torch's own random state."""
     monkeypatch.setattr(Checkpoint, "SHARE", math.inf)
-    method, place = make_method(name, **TABLE[name].settings), tmp_path / "partial"
+    method, place = kind(name)(**TABLE[name].settings), tmp_path / "partial"
 
     def run(listener: Listener, checkpoint: Path | None = place) -> Release:
         torch.manual_seed(listener.last)
@@ -279,7 +287,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(
         release.save(out)
         assert files(out) == wanted, f"stopped at report {moment} of {reports}"
         assert not place.exists()
-        if TABLE[name].records:
+        if TABLE[name].resumes:
             assert again.notes[0] == "taken up again"
 
 

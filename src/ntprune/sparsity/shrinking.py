@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,6 +94,17 @@ class ShrinkingADMM(ADMM):
         if not self.returning:
             self.support = kept
         return residuals
+
+    def state_dict(self) -> dict[str, Any]:
+        """Z, U, ρ and the support; W is the caller's."""
+        return super().state_dict() | {"support": self.support}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same weights."""
+        super().load_state_dict(state)
+        pairs = zip(self.weights, state["support"], strict=True)
+        self.support = [value.to(w.device) for w, value in pairs]
+        self.projection = SoftThreshold(self.tau / self.rho)
 
     def _z_step(self, shifted: Sequence[Tensor], sparsity: float) -> list[Tensor]:
         shrunk = super()._z_step(shifted, sparsity)

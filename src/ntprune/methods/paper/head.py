@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ntprune.engine import Resident, generator
+from ntprune.engine import Resident, feature_maps, generator
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.base import TargetData
 from ntprune.methods.paper.batches import one_pass
@@ -34,7 +36,7 @@ class PaperHead:
     ) -> None:
         shared = target.classes == model.spec.classes
         start = model if shared else model.new_head(target.classes, seed)
-        self.head: nn.Module = copy.deepcopy(start.head)
+        self.head: nn.Module = copy.deepcopy(start.head).eval().requires_grad_(False)
         self.target = target
         self.classes = len(target.classes)
         self.settings = settings
@@ -70,6 +72,15 @@ class PaperHead:
         logits: Tensor = self.head(features)
         return logits
 
+    def state_dict(self) -> dict[str, Any]:
+        """Its weights, and where its order of images is."""
+        return {"head": self.head.state_dict(), "draw": self._draw.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.head.load_state_dict(state["head"])
+        self._draw.set_state(state["draw"])
+
     def _descend(self, train: Resident, optimiser: torch.optim.Optimizer) -> None:
         self.head.train()
         for ((features, labels),) in one_pass([train], self.settings.batch, self._draw):
@@ -79,8 +90,8 @@ class PaperHead:
         self.head.eval()
 
     @staticmethod
-    @torch.no_grad()
     def _features(model: Model, data: Resident) -> Resident:
         # The encoder stands still, so every image goes through it once; features take its place.
         model.module.eval()
-        return Resident(torch.cat([model.encode(i) for i in data.images.split(256)]), data.labels)
+        features = feature_maps(model, data.images)
+        return Resident(features, data.labels[: len(features)])

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
-
-from ntprune.engine import Resident, generator, reestimate_batchnorm
-from ntprune.errors import LayerCollapseError, TrainingDivergedError
 from ntprune.methods.base import Defence, Method, Outcome
-from ntprune.methods.paper.head import PaperHead
+from ntprune.methods.paper.iterations import Iterations
 from ntprune.methods.paper.settings import PaperSettings
-from ntprune.methods.paper.w_step import Losses, WStep
 from ntprune.methods.registry import method
-from ntprune.sparsity import MaskSet, Residuals, ShrinkingADMM
 
 
 @method
@@ -31,123 +23,13 @@ class PaperNTP(Method):
 
     def run(self, work: Defence) -> Outcome:
         """Fit the target heads, then iterate W-, Z- and U-steps until the stopping rule holds."""
-        return _Run(self.settings, work).run()
-
-
-class _Run:
-    """One protection run."""
-
-    def __init__(self, settings: PaperSettings, work: Defence) -> None:
-        self.settings = settings
-        self.work = work
-        model = work.model
-        learning = {n: p for n, p in model.encoder_parameters() if p.requires_grad}
-        every = learning if settings.prune_normalisation else model.prunable()
-        self.pruned = {name: p for name, p in every.items() if name in learning}
-        self.admm = ShrinkingADMM(
-            list(self.pruned.values()),
-            settings.tau,
-            settings.rho,
-            squared=settings.squared_penalty,
-            returning=settings.masks_return,
-            forget=settings.forget_pruned_dual,
-            adapt=2.0 if settings.adapt_rho else 1.0,
-        )
-        self.heads = [
-            PaperHead(model, target, settings, work.seed + i)
-            for i, target in enumerate(work.targets)
-        ]
-        self.w_step = WStep(
-            model,
-            self.heads,
-            list(learning.values()),
-            self.admm,
-            [_share(work.train, settings.source_share), *(t.train for t in work.targets)],
-            settings,
-            generator(work.seed, "paper", "order"),
-        )
-
-    def run(self) -> Outcome:
-        before = math.inf
-        for number in range(1, self.settings.iterations + 1):
-            if number == 1 or self.settings.refit_target_head:
-                for head in self.heads:
-                    head.fit(self.work.model)
-            satisfied = self.admm.support
-            losses = self.w_step.run()
-            if not math.isfinite(losses.total):
-                raise TrainingDivergedError(
-                    f"the loss of the paper preset became {losses.total} in iteration {number}: "
-                    "lower its lr, alpha or fisher"
-                )
-            sparsity = self._update(losses)
-            self.work.progress(
-                "iterations", number, self.settings.iterations, f"masked {100 * sparsity:.1f} %"
-            )
-            if stops(self.settings, number, losses.total - before, sparsity):
-                break
-            before = losses.total
-        return self._outcome([support.bool() for support in satisfied])
-
-    def _update(self, losses: Losses) -> float:
-        """Z- and U-step; the share of what is pruned that is masked afterwards."""
-        residuals = self.admm.update()
-        kept: list[int] = torch.stack([mask.sum() for mask in self.admm.masks()]).tolist()
-        alive = dict(zip(self.pruned, kept, strict=True))
-        if not any(alive.get(name) for name in self.work.model.prunable()):
-            raise LayerCollapseError(
-                f"no weight is above the threshold tau / rho = {self.settings.tau:g} / "
-                f"{self.settings.rho:g} of the paper preset: lower tau or raise rho"
-            )
-        sparsity = 1 - sum(kept) / sum(p.numel() for p in self.pruned.values())
-        self._record(losses, residuals, sparsity)
-        return sparsity
-
-    @torch.no_grad()
-    def _outcome(self, satisfied: list[torch.Tensor]) -> Outcome:
-        """The masks that the released weights satisfy, over everything that was pruned."""
-        if self.settings.release_z:
-            torch._foreach_copy_(self.admm.weights, self.admm.z)
-        ends = self.settings.release_z or self.settings.apply_last_mask
-        chosen = self.admm.masks() if ends else satisfied
-        model = self.work.model
-        # A prunable weight that does not learn is not pruned either.
-        masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()}
-        masks |= dict(zip(self.pruned, chosen, strict=True))
-        if self.settings.source_statistics:
-            MaskSet(masks).apply_(model.module)
-            reestimate_batchnorm(model, self.work.train)
-        return Outcome(MaskSet(masks), self.w_step.steps)
-
-    def _record(self, losses: Losses, residuals: Residuals, sparsity: float) -> None:
-        self.work.history.append(
-            {
-                "phase": "admm",
-                "step": self.w_step.steps,
-                "loss": losses.total,
-                "source_loss": losses.source,
-                "target_loss": losses.target,
-                "fisher": losses.fisher,
-                "sparsity": sparsity,
-                "primal": residuals.primal,
-                "dual": residuals.dual,
-                "rho": residuals.rho,
-            }
-        )
-
-
-def stops(settings: PaperSettings, number: int, change: float, sparsity: float) -> bool:
-    """Whether the authors end after iteration `number` (from 1), apart from their cap.
-
-    Args:
-        change: of the mean loss since the iteration before.
-        sparsity: masked share after the update.
-    """
-    return number > settings.settle and (
-        abs(change) < settings.tolerance or sparsity > settings.sparsity
-    )
-
-
-def _share(data: Resident, share: float) -> Resident:
-    """The first images of an order that is random already; two at least, for BatchNorm."""
-    return data.take(torch.arange(max(2, round(share * len(data)))))
+        total = self.settings.iterations
+        iterations = Iterations(self.settings, work)
+        if saved := work.resume():
+            iterations.load_state_dict(saved)
+            work.progress("iterations", iterations.done, total, "taken up again")
+        while not iterations.ended:
+            masked = iterations.advance()
+            work.save(iterations.state_dict())
+            work.progress("iterations", iterations.done, total, f"masked {100 * masked:.1f} %")
+        return iterations.outcome()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +85,20 @@ class WStep:
             seen = [self._step(*parts) for parts in batches]
             self.steps += len(seen)
         return Losses(*torch.stack(seen).mean(0).tolist())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a next W-step depends on, apart from model, heads and ADMM."""
+        return {
+            "steps": self.steps,
+            "draw": self._draw.get_state(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.steps = state["steps"]
+        self._draw.set_state(state["draw"])
+        self._optimiser.load_state_dict(state["optimiser"])
 
     def _step(self, source: Batch, *targets: Batch) -> Tensor:
         images, labels = source
