@@ -69,6 +69,7 @@ def test_nothing_but_ties_has_no_rank() -> None:
         ([1.0, 2.0], ["a"] * 3, "one length"),
         ([1.0, math.nan, 2.0], ["a"] * 3, "finite"),
         ([1.0, 2.0, 3.0], ["a", "b", "c"], "at least two"),
+        ([], [], "at least two"),
     ],
 )
 def test_nonsense_is_refused(scores: list[float], groups: list[str], words: str) -> None:

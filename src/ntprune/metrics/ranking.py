@@ -75,7 +75,8 @@ def rank_agreement(
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise SettingsError("rankings need finite figures")
     members = [np.flatnonzero([g == name for g in groups]) for name in dict.fromkeys(groups)]
-    together = np.array([[a == b for b in groups] for a in groups]) & ~np.eye(len(x), dtype=bool)
+    names = np.array(groups, dtype=object)
+    together = (names[:, None] == names).astype(bool) & ~np.eye(len(x), dtype=bool)
     pairs = int(together.sum()) // 2
     if not pairs:
         raise SettingsError("rankings need a group of at least two")
