@@ -61,7 +61,7 @@ def draw(record: Record, figure: Figure) -> None:
                     "*",
                     color=INK,
                     markersize=13,
-                    label="all three, the method's defaults",
+                    label="whole method",
                     linestyle="none",
                 )
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
