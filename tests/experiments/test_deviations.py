@@ -11,7 +11,7 @@ from tests.release.toys import PROTOCOL
 
 from ntprune.errors import SettingsError
 from ntprune.experiments import deviations
-from ntprune.experiments.deviations import VARIANTS, Study, reduced, run
+from ntprune.experiments.deviations import VARIANTS, Study, run
 from ntprune.methods.paper import PaperSettings
 from ntprune.release import check
 
@@ -22,12 +22,7 @@ TINY = Study(
     # Enough to move a mask after the first iteration: by then a weight must change its sign.
     protect={"iterations": 3, "tau": 3e-4, "lr": 0.01, "batch": 32, "source_share": 1.0},
     budgets=(16, 32),
-    rules=PROTOCOL.model_copy(
-        update={
-            "name": "tiny/1 reduced",
-            "controls": {name: PROTOCOL.controls[name] for name in ("unprotected", "null")},
-        }
-    ),
+    rules=PROTOCOL,
 )
 
 
@@ -40,12 +35,6 @@ def test_every_variant_is_something_else_that_the_preset_can_be_told(name: str) 
 def test_every_switch_is_taken_back_in_some_variant() -> None:
     switches = {n for n, v in PaperSettings().model_dump().items() if isinstance(v, bool)}
     assert switches == switches & {key for changed in VARIANTS.values() for key in changed}
-
-
-def test_the_protocol_says_what_was_left_out() -> None:
-    rules = reduced()
-    assert rules.name == "quick/1 with controls unprotected,null"
-    assert set(rules.controls) == {"unprotected", "null"}
 
 
 def test_protect_audit_record_and_take_up_again(
@@ -80,7 +69,7 @@ def test_protect_audit_record_and_take_up_again(
     text = (results / "deviations.md").read_text()
     assert "| last-mask-applied | `apply_last_mask=True` | 3 |" in text
     assert "| empty | `tau=10.0` | – |" in text
-    assert "tiny/1 reduced with budgets 16,32" in text
+    assert "tiny/1 with budgets 16,32, controls unprotected,null" in text
 
 
 def test_settings_of_every_variant_come_from_the_command_line(

@@ -3,8 +3,8 @@
 `python -m ntprune.experiments.deviations --out runs/deviations --results results/deviations`
 
 One model is protected by the preset as it is and with one deviation at a time taken back, and every
-release is audited alike. Releases that are there are kept, and an audit that was stopped is taken
-up where it was.
+release is audited alike. Releases that are there are kept, and a protection or an audit that was
+stopped is taken up where it was.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from typing import Any
 
 import yaml
 
-from ntprune.audit import Protocol, audit, protocol
+from ntprune.audit import Protocol, audit
+from ntprune.audit.protocol import QUICK
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain, domain
 from ntprune.errors import NtpruneError
 from ntprune.experiments.deviations_table import table
 from ntprune.experiments.machine import machine
 from ntprune.experiments.once import once
+from ntprune.experiments.stages import note, noted
 from ntprune.methods import make_method, pretrain, protect
+from ntprune.methods.checkpoint import beside
 from ntprune.release import Release
 from ntprune.release.atomic import write_file
 
@@ -59,12 +62,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def reduced(name: str = "quick") -> Protocol:
-    """A protocol without its pruned controls, whose sparsity every variant would make anew."""
-    rules = protocol(name)
-    kept = {name: rules.controls[name] for name in ("unprotected", "null")}
-    name = f"{rules.name} with controls {','.join(kept)}"
-    return rules.model_copy(update={"name": name, "controls": kept})
+# The pruned controls would have to be made anew for the sparsity of every variant.
+CONTROLS = ("unprotected", "null")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Study:
         pretrain: options of the verb.
         protect: settings of the preset in every variant, the authors' where not named.
         budgets: of the thief.
-        rules: protocol of the audits.
+        rules: protocol of the audits, which make none but the controls `CONTROLS`.
         seed: of the model and of the protection; one protection a variant.
     """
 
@@ -85,7 +84,7 @@ class Study:
     pretrain: dict[str, Any] = field(default_factory=dict)
     protect: dict[str, Any] = field(default_factory=dict)
     budgets: tuple[int, ...] = (16, 128, 1024)
-    rules: Protocol = field(default_factory=reduced)
+    rules: Protocol = QUICK
     seed: int = 0
 
 
@@ -159,6 +158,7 @@ def run(
                 source=source,
                 protocol=study.rules,
                 budgets=study.budgets,
+                controls=CONTROLS,
                 out=place / "audit",
                 ledger=out / "jobs",
                 engine="process" if workers > 1 else "inline",
@@ -185,10 +185,10 @@ def _protected(
             preset="paper",
             seed=study.seed,
             device="cpu",
+            checkpoint=beside(place / "release"),
             **(study.protect | VARIANTS[name]),
         )
-        note = {"seconds": round(time.monotonic() - start, 1)}
-        write_file(place / "protect.json", json.dumps(note).encode())
+        note(place, "protect", seconds=round(time.monotonic() - start, 1))
         return made
 
     return once(place / "release", make)
@@ -201,7 +201,7 @@ def _row(name: str, place: Path, release: Release, report: Report) -> dict[str, 
         "settings": VARIANTS[name],
         "iterations": len(release.history),
         "steps": release.card.steps,
-        "seconds": json.loads((place / "protect.json").read_text())["seconds"],
+        "seconds": noted(place, "protect")["seconds"],
         "sparsity": release.card.sparsity,
         "sparsity_of_last_mask": release.history[-1]["sparsity"],
         "emptied_layers": [layer for layer, share in release.card.layers.items() if share == 1],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor
 from ntprune.domains import Domain
 from ntprune.errors import LayerCollapseError, SettingsError, TrainingDivergedError
 from ntprune.methods import make_method
+from ntprune.methods.checkpoint import Checkpoint
 from ntprune.methods.paper import PaperSettings
 from ntprune.methods.paper.method import stops
 from ntprune.models import Model
@@ -168,3 +171,30 @@ def test_a_threshold_above_every_weight_is_refused(run: Any) -> None:
 def test_divergence_is_told_and_not_released(run: Any) -> None:
     with pytest.raises(TrainingDivergedError, match="in iteration 1"):
         run(fisher=1e39)
+
+
+@pytest.mark.parametrize("switch", ["adapt_rho", "keep_optimiser", "refit_target_head"])
+def test_a_stopped_run_remembers_what_the_switches_add(
+    run: Any,
+    switch: str,
+    tiny_base: Release,
+    tiny_source: Domain,
+    tiny_target: Domain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Checkpoint, "SHARE", math.inf)
+    method = make_method("ntp", preset="paper", **(SMALL | {switch: True}))
+
+    def stop(stage: str, done: int, total: int, note: str = "") -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    given = (tiny_base, tiny_source, [tiny_target])
+    with pytest.raises(KeyboardInterrupt):
+        method(*given, seed=1, checkpoint=tmp_path, progress=stop)
+    taken_up = method(*given, seed=1, checkpoint=tmp_path)
+    whole = run(**{switch: True})
+    assert taken_up.history == whole.history
+    states = [release.model.module.state_dict() for release in (taken_up, whole)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
