@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ntprune.engine import Resident, generator
+from ntprune.engine import Resident, feature_maps, generator
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.base import TargetData
 from ntprune.methods.paper.batches import one_pass
@@ -90,8 +90,8 @@ class PaperHead:
         self.head.eval()
 
     @staticmethod
-    @torch.no_grad()
     def _features(model: Model, data: Resident) -> Resident:
         # The encoder stands still, so every image goes through it once; features take its place.
         model.module.eval()
-        return Resident(torch.cat([model.encode(i) for i in data.images.split(256)]), data.labels)
+        features = feature_maps(model, data.images)
+        return Resident(features, data.labels[: len(features)])
