@@ -15,7 +15,7 @@ from ntprune.errors import LayerCollapseError, SettingsError, TrainingDivergedEr
 from ntprune.methods import make_method
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.methods.paper import PaperSettings
-from ntprune.methods.paper.iterations import stops
+from ntprune.methods.paper.method import stops
 from ntprune.models import Model
 from ntprune.release import Release
 

@@ -5,8 +5,8 @@ in facts/methods.md, 1.1 and 1.2. For comparison: each deviation from textbook A
 that its effect can be measured by taking it back (`ntprune.experiments.deviations`).
 
 In the order of the data: `settings`, `method` (the whole run), `batches`, `head` (the target's
-classifier, fitted once), `w_step` (what is minimised), `iterations` (when they end, and with what).
-The updates of Z and U are `ntprune.sparsity.ShrinkingADMM`.
+classifier, fitted once), `w_step` (what is minimised). The updates of Z and U are
+`ntprune.sparsity.ShrinkingADMM`.
 """
 
 from ntprune.methods.paper.method import PaperNTP
