@@ -120,7 +120,8 @@ def table(document: dict[str, Any]) -> str:
         "the same source, target, network and protocol. Every proxy is larger the more head start "
         "it sees, so 1 is best. p: share of the orders within groups that agree at least as well "
         "(one-sided; over all orders, or 10,000 drawn); interval: 95 % of a bootstrap over "
-        "releases. Neither knows of the audit's own noise.\n"
+        "releases, which has no width where agreement is perfect. Neither knows of the audit's own "
+        "noise."
     ]
     for gap, found in document["agreement"].items():
         if not found:
@@ -140,15 +141,18 @@ def table(document: dict[str, Any]) -> str:
             for name, one in found.items()
         ]
     names = list(document["proxies"])
-    parts += [
-        "\n| release | group | " + " | ".join([*GAPS, *names]) + " |",
-        "|---" * (2 + len(GAPS) + len(names)) + "|",
-    ]
-    for row in releases:
-        figures = [_signed(row["gaps"].get(gap)) for gap in GAPS]
-        figures += [_signed(row["scores"][name]) for name in names]
-        label = f"`{row['folder']}` ({row['subject']})"
-        parts.append(f"| {label} | {row['group']} | " + " | ".join(figures) + " |")
+    for group in dict.fromkeys(row["group"] for row in releases):
+        parts += [
+            f"\n{group}:\n",
+            "| release | " + " | ".join([*GAPS, *names]) + " |",
+            "|---" * (1 + len(GAPS) + len(names)) + "|",
+        ]
+        for row in releases:
+            if row["group"] == group:
+                figures = [_signed(row["gaps"].get(gap)) for gap in GAPS]
+                figures += [_signed(row["scores"][name]) for name in names]
+                label = f"`{row['folder']}` ({row['subject']})"
+                parts.append(f"| {label} | " + " | ".join(figures) + " |")
     at = document["machine"]
     parts.append(
         f"\n{at['processor']}, torch {at['versions']['torch']}, one thread. "

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ntprune.report.svg import GRID, SERIES, WIDE, standalone
+from ntprune.report.text import clean
 
 _COLUMNS = 3
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -29,6 +30,7 @@ def scatter(releases: list[dict[str, Any]], proxies: list[str], gap: str) -> str
         for panel, name in zip(panels, proxies, strict=False):
             panel.axhline(0, color=GRID, linewidth=1)
             panel.set_xlabel(name)
+            panel.locator_params(axis="x", nbins=4)
             for index, group in enumerate(groups):
                 rows = [row for row in there if row["group"] == group]
                 panel.scatter(
@@ -37,7 +39,7 @@ def scatter(releases: list[dict[str, Any]], proxies: list[str], gap: str) -> str
                     s=22,
                     color=SERIES[index % len(SERIES)],
                     marker=_MARKERS[index % len(_MARKERS)],
-                    label=group,
+                    label=clean(group, 90),
                 )
         for panel in panels[len(proxies) :]:
             panel.set_visible(False)
