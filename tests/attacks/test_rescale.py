@@ -11,8 +11,8 @@ from tests.attacks.thefts import base, pruned, resident, state, steal, tampered,
 from torch import Tensor, nn
 
 from ntprune.attacks.layers import normalised
-from ntprune.attacks.rescale import level_filters, put_right, rebase_statistics
-from ntprune.engine import evaluate
+from ntprune.attacks.rescale import level_filters, put_right
+from ntprune.engine import evaluate, rebase_statistics
 from ntprune.models import Model, ModelSpec
 
 Change = Callable[[Model], None]

@@ -13,7 +13,7 @@ from ntprune.attacks.layers import WEIGHTED, normalised
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.domains.blocks import at_once
-from ntprune.engine import TrainLog, reestimate_batchnorm
+from ntprune.engine import TrainLog, rebase_statistics, reestimate_batchnorm
 from ntprune.models import Model
 
 
@@ -77,45 +77,6 @@ def level_filters(hidden: list[tuple[nn.Module, _BatchNorm]], model: Model, fres
             norm.running_var.mul_(factor.square())
             if norm.affine:
                 norm.weight.mul_((norm.running_var + norm.eps).sqrt() / (factor * before))
-
-
-@torch.no_grad()
-def rebase_statistics(model: Model, images: Tensor) -> None:
-    """Give each BatchNorm the statistics of `images`, scale and shift making up for them.
-
-    On `images` the function in eval mode stays what it was, and in train mode it becomes the same:
-    what only worked with statistics that no image has now works with those of the thief's images.
-
-    Args:
-        model: left in eval mode.
-        images: resized images, uint8, N×C×H×W, of which N and positions together exceed one.
-    """
-    done: set[nn.Module] = set()
-
-    def rebase(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        norm: Any = layer
-        if norm in done:
-            return
-        done.add(norm)
-        rest = [d for d in range(inputs[0].dim()) if d != 1]
-        var, mean = torch.var_mean(inputs[0], dim=rest, correction=0)
-        slope = norm.weight / (norm.running_var + norm.eps).sqrt()
-        norm.bias.add_(slope * (mean - norm.running_mean))
-        norm.weight.copy_(slope * (var + norm.eps).sqrt())
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(var)
-
-    model.module.eval()
-    hooks = [
-        layer.register_forward_pre_hook(rebase)
-        for layer in model.module.modules()
-        if isinstance(layer, _BatchNorm) and layer.affine and layer.running_mean is not None
-    ]
-    try:
-        model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @torch.no_grad()

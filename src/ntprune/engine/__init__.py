@@ -2,7 +2,7 @@
 
 from ntprune.engine.average import AveragedWeights
 from ntprune.engine.batches import Batches, Resident
-from ntprune.engine.batchnorm import reestimate_batchnorm
+from ntprune.engine.batchnorm import kept_statistics, rebase_statistics, reestimate_batchnorm
 from ntprune.engine.device import resolve_device, threads
 from ntprune.engine.evaluate import accuracy, evaluate
 from ntprune.engine.features import feature_maps
@@ -20,6 +20,8 @@ __all__ = [
     "evaluate",
     "feature_maps",
     "generator",
+    "kept_statistics",
+    "rebase_statistics",
     "reestimate_batchnorm",
     "resolve_device",
     "silent",

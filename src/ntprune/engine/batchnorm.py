@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.domains.blocks import at_once
@@ -41,3 +46,56 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     model.module.train(was_training)
+
+
+@torch.no_grad()
+def rebase_statistics(model: Model, images: Tensor) -> None:
+    """Give each BatchNorm the statistics of `images`, scale and shift making up for them.
+
+    On `images` the function in eval mode stays what it was, and in train mode it becomes the same:
+    what only worked with other statistics now works with those of these images.
+
+    Args:
+        model: left in eval mode.
+        images: resized images, uint8, N×C×H×W, of which N and positions together exceed one.
+    """
+    done: set[nn.Module] = set()
+
+    def rebase(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        norm: Any = layer
+        if norm in done:
+            return
+        done.add(norm)
+        rest = [d for d in range(inputs[0].dim()) if d != 1]
+        var, mean = torch.var_mean(inputs[0], dim=rest, correction=0)
+        slope = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.add_(slope * (mean - norm.running_mean))
+        norm.weight.copy_(slope * (var + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var)
+
+    model.module.eval()
+    hooks = [
+        layer.register_forward_pre_hook(rebase)
+        for layer in model.module.modules()
+        if isinstance(layer, _BatchNorm) and layer.affine and layer.running_mean is not None
+    ]
+    try:
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def kept_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside the block, passes in train mode leave the running statistics of BatchNorm alone."""
+    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

@@ -79,3 +79,19 @@ def test_nothing_allowed_ends_at_the_weakest() -> None:
     for _ in range(20):
         control.update(0.3)
     assert control.strength == control.weakest
+
+
+def test_it_does_not_cut_while_the_network_recovers_by_itself() -> None:
+    control = Controller(1.0, strength=2.0, last=9.0)
+    for drop in (4.8, 2.5, 1.6):
+        assert control.update(drop) == 2.0, "the next is expected inside, but is not there yet"
+    assert control.update(1.5) < 2.0, "it recovers no more"
+    assert Controller(1.0, strength=2.0).update(5.0) < 2.0
+
+
+def test_its_state_goes_on_where_it_was() -> None:
+    one = Controller(1.0)
+    one.update(0.2)
+    other = Controller(1.0)
+    other.load_state_dict(one.state_dict())
+    assert one.update(4.0) == other.update(4.0) != Controller(1.0).update(4.0)

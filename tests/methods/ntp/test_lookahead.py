@@ -27,9 +27,18 @@ def target(domain: Domain, model: Model) -> TargetData:
     return TargetData(domain.name, train, validation, domain.classes)
 
 
-def lookahead(model: Model, domain: Domain, seed: int = 0, depth: int = 3) -> Lookahead:
+def lookahead(
+    model: Model, domain: Domain, seed: int = 0, depth: int = 3, *, rebases: bool = False
+) -> Lookahead:
     return Lookahead(
-        model, target(domain, model), batch=32, depth=depth, every=1, clamp=5.0, seed=seed
+        model,
+        target(domain, model),
+        batch=32,
+        depth=depth,
+        every=1,
+        clamp=5.0,
+        rebases=rebases,
+        seed=seed,
     )
 
 
@@ -194,3 +203,53 @@ def test_pushing_along_it_lowers_what_a_thief_can_separate(
                 if gradient is not None:
                     parameter -= scale * gradient
     assert separation() < 0.8 * before
+
+
+def test_a_thief_that_rebases_pushes_on_the_function_that_is_released(
+    model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it moves, the gradient is that of the release with the source's statistics.
+
+    A new head and an encoder in eval mode make the two comparable exactly.
+    """
+    monkeypatch.setattr(Lookahead, "REBASED", 1.0)
+    for norm in model.module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.add_(0.3)  # type: ignore[union-attr]
+            norm.running_var.mul_(2.0)  # type: ignore[union-attr]
+    simulated = lookahead(model, tiny_other, rebases=True)
+    data = simulated.target.train
+    thief, _ = simulated._start()
+    rebased = simulated._rebase(thief, data)
+    assert len(rebased) == sum(isinstance(m, nn.BatchNorm2d) for m in model.module.modules())
+
+    def gradients(one: Model) -> dict[str, Tensor]:
+        one.module.eval()
+        loss = fisher_ratio(one.encode(data.images), data.labels, len(tiny_other.classes))
+        named = dict(one.encoder_parameters())
+        return dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
+
+    found, expected = gradients(thief), gradients(model)
+    names = {layer: name for name, layer in thief.module.named_modules()}
+    for norm, slope, shift in rebased:
+        weight, bias = (found[f"{names[norm]}.{kind}"] for kind in ("weight", "bias"))
+        carried = slope * weight + shift * bias
+        torch.testing.assert_close(carried, expected[f"{names[norm]}.weight"], rtol=5e-3, atol=1e-6)
+        torch.testing.assert_close(bias, expected[f"{names[norm]}.bias"], rtol=5e-3, atol=1e-6)
+
+
+def test_rebasing_changes_what_is_pushed_on_but_for_no_thief_that_does_not(
+    model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))
+    monkeypatch.setattr(Lookahead, "REBASED", 0.0)
+    never, _ = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model))
+    monkeypatch.setattr(Lookahead, "REBASED", 1.0)
+    before = copy.deepcopy(model.module.state_dict())
+    always, loss = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model))
+    first = [next(g for g in each if g is not None) for each in (plain, never, always)]
+    assert first[0].shape == first[1].shape == first[2].shape
+    assert not torch.equal(first[0], first[2])
+    assert torch.isfinite(loss)
+    for name, value in model.module.state_dict().items():
+        assert torch.equal(before[name], value), name

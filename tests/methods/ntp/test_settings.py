@@ -20,10 +20,13 @@ from ntprune.sparsity import ADMM, GlobalMagnitude
 SMALL = {"batch": 32, "max_source_drop": 100.0, "sparsity": 0.8, "rounds": 2, "inner": 3}
 
 
+@pytest.mark.parametrize(("statistics", "heads"), [("batch", 1), ("both", 2)])
 @pytest.mark.parametrize(("refit", "steps"), [(4, [4, 4, 4, 4]), (0, [Objective.ONCE])])
 def test_the_target_head_is_fitted_each_time_or_once(
     refit: int,
     steps: list[int],
+    statistics: str,
+    heads: int,
     tiny_base: Release,
     tiny_source: Domain,
     tiny_target: Domain,
@@ -37,9 +40,9 @@ def test_the_target_head_is_fitted_each_time_or_once(
         return fit(self, model, steps)
 
     monkeypatch.setattr(TargetHead, "refit", watch)
-    run = make_method("ntp", **SMALL, finish=2, refit=refit)
+    run = make_method("ntp", **SMALL, finish=2, refit=refit, statistics=statistics)
     run(tiny_base, tiny_source, [tiny_target])
-    assert asked == steps
+    assert asked == [each for each in steps for _ in range(heads)]
 
 
 def test_without_a_finish_the_sparse_side_of_admm_is_released(

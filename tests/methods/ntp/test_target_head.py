@@ -88,3 +88,25 @@ def test_no_more_images_than_asked_for(model: Model, tiny_target: Domain) -> Non
     data = target(tiny_target, model)
     assert len(TargetHead(model, data, 0, images=50).data) == 50
     assert len(TargetHead(model, data, 0).data) == len(data.train)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_it_normalises_as_it_says_and_leaves_statistics_and_mode(
+    model: Model, tiny_target: Domain, running: bool
+) -> None:
+    data = target(tiny_target, model)
+    head = TargetHead(model, data, seed=0, running=running)
+    before = {n: b.clone() for n, b in model.module.named_buffers() if "running" in n}
+    assert before
+    for training in (False, True):
+        model.module.train(training)
+        head.refit(model, 2)
+        assert model.module.training is training
+        with head.statistics(model), torch.no_grad():
+            found = model.encode(data.train.images)
+        with torch.no_grad():
+            model.module.eval()
+            eval_mode = model.encode(data.train.images)
+        assert torch.allclose(found, eval_mode) is running
+    after = dict(model.module.named_buffers())
+    assert all(torch.equal(value, after[name]) for name, value in before.items())

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass
 class Controller:
     """Scales the target terms of the objective by what the source can bear.
 
-    The strength moves in proportion to how far the measured drop is from the aim, so that it comes
-    to rest just inside the constraint instead of swinging around it.
+    The strength moves in proportion to how far the drop is from the aim, so that it comes to rest
+    just inside the constraint instead of swinging around it. It is not cut while the drop is on its
+    way to the aim by itself, as that of a freshly pruned network is.
 
     Attributes:
         allowed: percentage points of source validation accuracy that may be lost.
         aim: share of `allowed` that is meant to be spent.
         strength: factor on the target terms, kept in [`weakest`, `strongest`].
         gain: logarithmic change of the strength for a drop that is off by `allowed`.
+        last: the drop measured before (percentage points).
     """
 
     allowed: float
@@ -26,11 +30,25 @@ class Controller:
     weakest: float = 0.05
     strongest: float = 20.0
     gain: float = 0.6
+    last: float | None = None
 
     def update(self, drop: float) -> float:
         """Move the strength after a measured `drop` (percentage points) and return it."""
         scale = max(self.allowed, 0.1)
         off = (self.aim * self.allowed - drop) / scale
+        if off < 0 and self.last is not None:
+            fallen = max(0.0, self.last - drop) / scale
+            off = min(0.0, off + fallen)  # as much again until the next measurement
+        self.last = drop
         factor = math.exp(self.gain * max(-1.0, min(0.5, off)))
         self.strength = max(self.weakest, min(self.strongest, self.strength * factor))
         return self.strength
+
+    def state_dict(self) -> dict[str, float | None]:
+        """What the updates so far have left."""
+        return {"strength": self.strength, "last": self.last}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same constraint."""
+        self.strength = state["strength"]
+        self.last = state["last"]

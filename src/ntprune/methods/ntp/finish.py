@@ -58,6 +58,7 @@ class Finish:
                 depth=settings.depth,
                 every=min(settings.every, settings.depth),
                 clamp=settings.clamp,
+                rebases=settings.statistics == "both",
                 seed=run.work.seed,
             )
             for target in run.work.targets
@@ -81,9 +82,10 @@ class Finish:
             thieves = [quick_thief(run.model, t, work.seed) for t in work.targets]
             standing = shares.standing(thieves)
             inside = drop <= settings.max_source_drop
-            # Outside the constraint the smallest drop is kept, to say how close it came.
+            # Among equals the last, which has been pushed longest. Outside the constraint the
+            # smallest drop is kept, to say how close it came.
             rank = (inside, -standing if inside else -drop)
-            if self.best is None or rank > self.best[0]:
+            if self.best is None or rank >= self.best[0]:
                 self.best = rank, copy.deepcopy(run.model.module.state_dict())
         strength = self.controller.strength
         found = {"sparsity": self.masks.sparsity, "thief": sum(thieves) / len(thieves)}
@@ -105,7 +107,7 @@ class Finish:
         return {
             "masks": dict(self.masks),
             "done": self.done,
-            "strength": self.controller.strength,
+            "controller": self.controller.state_dict(),
             "best": self.best,
             "source": self.source.state_dict(),
             "push": self.push.state_dict(),
@@ -115,7 +117,7 @@ class Finish:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`; its masks are those of the constructor."""
         self.done = state["done"]
-        self.controller.strength = state["strength"]
+        self.controller.load_state_dict(state["controller"])
         self.best = state["best"]
         self.source.load_state_dict(state["source"])
         self.push.load_state_dict(state["push"])

@@ -13,8 +13,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from ntprune.engine import Batches, generator
+from ntprune.domains.blocks import at_once
+from ntprune.engine import Batches, Resident, generator, rebase_statistics
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
 from ntprune.objectives import clamped_cross_entropy, fisher_ratio
@@ -25,7 +27,10 @@ class Lookahead:
     """A simulated thief of one target.
 
     Each call draws a thief anew: how many samples it has, its learning rate, whether it keeps the
-    released head (only where the target's classes are the source's), and whether it keeps the mask.
+    released head (only where the target's classes are the source's), whether it keeps the mask, and
+    whether it first gives BatchNorm the statistics of its own images, scales and shifts making up
+    for them, so that it trains the function that is released instead of the one that batches of
+    the target would make of it.
 
     Args:
         model: the released model, whose parameters `gradient` speaks of.
@@ -34,12 +39,15 @@ class Lookahead:
         depth: optimiser steps of the simulated thief.
         every: the gradient is taken after each `every`-th of them.
         clamp: ceiling of the cross-entropy that is maximised, in nats.
+        rebases: whether every second thief does the last.
         seed: of every draw.
     """
 
     LRS = (1e-3, 3e-2)
     FEWEST = 16
     POLITE = 1 / 2
+    REBASED = 1 / 2
+    REBASED_ON = 256  # images
 
     def __init__(
         self,
@@ -50,6 +58,7 @@ class Lookahead:
         depth: int,
         every: int,
         clamp: float,
+        rebases: bool,
         seed: int,
     ) -> None:
         self.model = model
@@ -58,6 +67,7 @@ class Lookahead:
         self.depth = depth
         self.every = every
         self.clamp = clamp
+        self.rebases = rebases
         self.keeps_head = target.classes == model.spec.classes
         self._draw = generator(seed, "lookahead", target.name)
         self._fresh = Batches(target.train, 2 * batch, self._draw)
@@ -84,7 +94,9 @@ class Lookahead:
         )
         if float(torch.rand((), generator=self._draw)) < self.POLITE:
             masks.attach(thief.module, optimiser)
-        batches = self._samples()
+        samples = self._samples()
+        rebased = self._rebase(thief, samples) if self._rebases_now() else []
+        batches = Batches(samples, self.batch, self._draw)
         total: list[Tensor] = [torch.zeros_like(p) for p in shared]
         losses = []
         thief.module.train()
@@ -106,6 +118,10 @@ class Lookahead:
                 losses.append(away.detach())
         torch._foreach_div_(total, float(len(losses)))
         found = dict(zip((id(p) for p in shared), total, strict=True))
+        for norm, slope, shift in rebased:
+            weight, bias = found.get(id(norm.weight)), found.get(id(norm.bias))
+            if weight is not None and bias is not None:
+                weight.mul_(slope).addcmul_(bias, shift)
         aligned = [found.get(id(p)) for p in thief.module.parameters()]
         return aligned, torch.stack(losses).mean()
 
@@ -150,11 +166,41 @@ class Lookahead:
         low, high = (math.log(lr) for lr in self.LRS)
         return math.exp(low + (high - low) * float(torch.rand((), generator=self._draw)))
 
-    def _samples(self) -> Batches:
+    def _rebases_now(self) -> bool:
+        return self.rebases and bool(torch.rand((), generator=self._draw) < self.REBASED)
+
+    @torch.no_grad()
+    def _rebase(self, thief: Model, samples: Resident) -> list[tuple[Any, Tensor, Tensor]]:
+        """Rebase the statistics of `thief` from those of the release to those of `samples`.
+
+        Returns:
+            The thief's BatchNorm layers, and how their scale and shift follow from the release's
+            scale: by d scale' / d scale and d shift' / d scale, per channel.
+        """
+        layers: list[tuple[Any, Any]] = [
+            (mine, theirs)
+            for mine, theirs in zip(
+                thief.module.modules(), self.model.module.modules(), strict=True
+            )
+            if isinstance(mine, _BatchNorm) and mine.affine and mine.running_mean is not None
+        ]
+        for mine, theirs in layers:
+            mine.running_mean.copy_(theirs.running_mean)
+            mine.running_var.copy_(theirs.running_var)
+        size = samples.images.shape[-1]
+        rebase_statistics(thief, samples.images[: at_once(self.REBASED_ON, size)])
+        rebased = []
+        for mine, theirs in layers:
+            before = (theirs.running_var + theirs.eps).sqrt()
+            slope = (mine.running_var + mine.eps).sqrt() / before
+            rebased.append((mine, slope, (mine.running_mean - theirs.running_mean) / before))
+        return rebased
+
+    def _samples(self) -> Resident:
         """A random share of the target images, log-uniform in size."""
         most = len(self.target.train)
         fewest = min(self.FEWEST, most)
         share = float(torch.rand((), generator=self._draw))
         count = round(math.exp(math.log(fewest) + share * math.log(most / fewest)))
         order = torch.randperm(most, generator=self._draw)[:count]
-        return Batches(self.target.train.take(order), self.batch, self._draw)
+        return self.target.train.take(order)

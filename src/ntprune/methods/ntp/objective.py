@@ -26,7 +26,8 @@ class Objective:
 
     Attributes:
         shares: how much each target counts.
-        reached: cross-entropy (nats) of each target head when it was last fitted; empty before.
+        reached: cross-entropy (nats) of each target's best head when it was last fitted; empty
+            before.
 
     Raises:
         SettingsError: another number of weights than of targets.
@@ -43,7 +44,11 @@ class Objective:
         self.teacher = work.model.copy()
         self.teacher.module.eval()
         self.heads = [
-            TargetHead(self.model, t, seed=work.seed + i) for i, t in enumerate(work.targets)
+            [
+                TargetHead(self.model, t, seed=work.seed + i, running=running)
+                for running in (False, True)[: 1 + (settings.statistics == "both")]
+            ]
+            for i, t in enumerate(work.targets)
         ]
         self.reached: list[float] = []
         self.source = self._batches(work.train, "source")
@@ -53,7 +58,9 @@ class Objective:
         """Fit the target heads to the features of the moment, or once and for all."""
         steps = self.settings.refit or (0 if self.reached else self.ONCE)
         if steps:
-            self.reached = [head.refit(self.model, steps) for head in self.heads]
+            self.reached = [
+                min(head.refit(self.model, steps) for head in heads) for heads in self.heads
+            ]
 
     def keep(self) -> Tensor:
         """CE of the source labels (nats)."""
@@ -70,23 +77,18 @@ class Objective:
     def away(self) -> tuple[Tensor, Tensor]:
         """λF − α·min(CE, c) mixed over the targets, and CE and F (2) likewise, detached."""
         terms, parts = [], []
-        for batches, head in zip(self.targets, self.heads, strict=True):
+        for batches, heads in zip(self.targets, self.heads, strict=True):
             images, labels = batches.next()
-            features = self.model.encode(images)
-            target = clamped_cross_entropy(head(features), labels, self.settings.clamp)
-            if head.released:
-                # A thief whose classes are the source's may keep the released head.
-                kept = clamped_cross_entropy(self.model.head(features), labels, self.settings.clamp)
-                target = (target + kept) / 2
-            ratio = fisher_ratio(features, labels, head.classes)
+            both = torch.stack([self._under(head, images, labels) for head in heads]).mean(0)
+            target, ratio = both
             terms.append(self.settings.fisher * ratio - self.settings.alpha * target)
-            parts.append(torch.stack((target.detach(), ratio.detach())))
+            parts.append(both.detach())
         return self.shares.mix(terms), self.shares.mix(parts)
 
     def state_dict(self) -> dict[str, Any]:
         """The heads, the shares and the draws."""
         return {
-            "heads": [head.head.state_dict() for head in self.heads],
+            "heads": [[head.head.state_dict() for head in heads] for heads in self.heads],
             "reached": self.reached,
             "shares": self.shares.state_dict(),
             "source": self.source.state_dict(),
@@ -95,13 +97,25 @@ class Objective:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict` of the same work."""
-        for head, theirs in zip(self.heads, state["heads"], strict=True):
-            head.head.load_state_dict(theirs)
+        for heads, states in zip(self.heads, state["heads"], strict=True):
+            for head, theirs in zip(heads, states, strict=True):
+                head.head.load_state_dict(theirs)
         self.reached = state["reached"]
         self.shares.load_state_dict(state["shares"])
         self.source.load_state_dict(state["source"])
         for batches, theirs in zip(self.targets, state["targets"], strict=True):
             batches.load_state_dict(theirs)
+
+    def _under(self, head: TargetHead, images: Tensor, labels: Tensor) -> Tensor:
+        """min(CE, c) and F (2) of one batch with the statistics that belong to `head`."""
+        with head.statistics(self.model):
+            features = self.model.encode(images)
+            target = clamped_cross_entropy(head(features), labels, self.settings.clamp)
+            if head.released:
+                # A thief whose classes are the source's may keep the released head.
+                kept = clamped_cross_entropy(self.model.head(features), labels, self.settings.clamp)
+                target = (target + kept) / 2
+        return torch.stack((target, fisher_ratio(features, labels, head.classes)))
 
     def _batches(self, data: Resident, role: str) -> Batches:
         work = self.work

@@ -86,14 +86,14 @@ class Rounds:
         """All that the rest of the rounds depends on, apart from the run and the model as given."""
         return {
             "done": self.done,
-            "strength": self.controller.strength,
+            "controller": self.controller.state_dict(),
             "admm": self.admm.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         self.done = state["done"]
-        self.controller.strength = state["strength"]
+        self.controller.load_state_dict(state["controller"])
         self.admm.load_state_dict(state["admm"])
 
     def _w_step(self, optimiser: Optimizer) -> Tensor:

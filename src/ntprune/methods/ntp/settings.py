@@ -30,6 +30,9 @@ class NTPSettings(Settings):
         distill: share of these that follows the outputs of the model as given instead of labels.
         lookahead: weight of the lookahead gradient, 0 for none.
         depth, every: steps of the simulated thief, and after which of them a gradient is taken.
+        statistics: which ones of BatchNorm the target terms and simulated thieves are taken with:
+            each target batch's own (`batch`), or by turns those and the source's (`both`), which
+            the release comes with and a thief can train from.
         refit: steps of the target head before each round; 0 to fit it once, at the start.
         lr: learning rate of AdamW; it falls along a cosine in the finish.
         average: decay of the weight average that is measured and released.
@@ -54,6 +57,7 @@ class NTPSettings(Settings):
     lookahead: float = Field(default=3.0, ge=0)
     depth: int = Field(default=9, ge=1)
     every: int = Field(default=3, ge=1)
+    statistics: Literal["batch", "both"] = "both"
     refit: int = Field(default=30, ge=0)
     lr: float = Field(default=2e-3, gt=0)
     average: float = Field(default=0.95, ge=0, lt=1)

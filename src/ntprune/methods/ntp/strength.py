@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from ntprune.engine import Batches, evaluate, generator, train
+from ntprune.domains.blocks import at_once
+from ntprune.engine import Batches, evaluate, generator, rebase_statistics, train
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
 
@@ -18,9 +19,14 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 40)
     """How far short mask-free fine-tunings get: the lower, the stronger the protection.
 
     Copies with a new head and, where the classes are the source's, with the released head are
-    fine-tuned on 64 images (512 of mixed styles) of the defender's target training split; the
-    smallest mean cross-entropy on the target's validation split is returned with the sign turned,
-    so that a larger figure means more head start.
+    fine-tuned on 64 images (512 of mixed styles) of the defender's target training split, as they
+    are and with BatchNorm statistics rebased to these images
+    (`ntprune.engine.rebase_statistics`); the smallest mean cross-entropy on the target's
+    validation split is returned with the sign turned, so that a larger figure means more head
+    start.
+
+    Args:
+        model: with BatchNorm statistics of the source.
 
     Returns:
         Negative cross-entropy in nats, ≤ 0, floored at that of guessing evenly.
@@ -29,10 +35,15 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 40)
     thieves = [model.new_head(target.classes, seed)]
     if target.classes == model.spec.classes:
         thieves.append(model.copy())
+    rebased = [thief.copy() for thief in thieves]
+    draw = generator(seed, "quick thief")
+    order = torch.randperm(len(target.train), generator=draw)[:samples]
+    own = target.train.take(order)
+    for thief in rebased:
+        rebase_statistics(thief, own.images[: at_once(samples, own.images.shape[-1])])
     reached = []
-    for thief in thieves:
-        draw = generator(seed, "quick thief")
-        order = torch.randperm(len(target.train), generator=draw)[:samples]
-        train(thief, Batches(target.train.take(order), 64, draw), steps, lr=3e-3)
+    for thief in thieves + rebased:
+        batches = Batches(own, 64, generator(seed, "quick thief", "order"))
+        train(thief, batches, steps, lr=3e-3)
         reached.append(evaluate(thief, target.validation)[1])
     return -min(*reached, math.log(len(target.classes)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ntprune.engine import feature_maps
+from ntprune.engine import feature_maps, kept_statistics
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
 
@@ -23,6 +25,8 @@ class TargetHead:
         model: whose encoder it sits on.
         target: the defender's slice of the target.
         seed: of its initial weights.
+        running: whether BatchNorm uses its running statistics, those of the source, under this
+            head, or the target's own batch statistics, as it does while a thief fine-tunes.
         images: how many target images are used for fitting, if their feature maps fit into memory
             (`ntprune.engine.feature_maps`).
 
@@ -31,24 +35,42 @@ class TargetHead:
         released: whether the released head knows the target's classes, so that it is one too.
     """
 
-    def __init__(self, model: Model, target: TargetData, seed: int, images: int = 2048) -> None:
+    def __init__(
+        self,
+        model: Model,
+        target: TargetData,
+        seed: int,
+        *,
+        running: bool = False,
+        images: int = 2048,
+    ) -> None:
         names = tuple(str(i) for i in range(len(target.classes)))
         self.head: nn.Module = copy.deepcopy(model.new_head(names, seed).head)
         self.head.requires_grad_(False)
         self.data = target.train.take(torch.arange(min(images, len(target.train))))
+        self.running = running
         self.classes = len(target.classes)
         self.released = target.classes == model.spec.classes
+
+    @contextmanager
+    def statistics(self, model: Model) -> Iterator[None]:
+        """Inside the block `model` normalises as it does under this head, and learns nothing."""
+        was_training = model.module.training
+        model.module.train(not self.running)
+        try:
+            with kept_statistics(model.module):
+                yield
+        finally:
+            model.module.train(was_training)
 
     def refit(self, model: Model, steps: int, lr: float = 3e-3) -> float:
         """Fit for `steps` full-batch steps on features of the current encoder.
 
-        BatchNorm uses the target's own batch statistics, as it does while a thief fine-tunes.
-
         Returns:
             The cross-entropy reached (nats).
         """
-        model.module.train()
-        features = feature_maps(model, self.data.images)
+        with self.statistics(model):
+            features = feature_maps(model, self.data.images)
         labels = self.data.labels[: len(features)]
         parameters = list(self.head.parameters())
         for parameter in parameters:

@@ -1,0 +1,50 @@
+"""The quick thief isn't put off by what a thief can put right."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from ntprune.domains import Domain
+from ntprune.engine import Resident
+from ntprune.methods.base import TargetData
+from ntprune.methods.ntp.strength import quick_thief
+from ntprune.models import Model
+from ntprune.release import Release
+
+
+def target(domain: Domain, model: Model) -> TargetData:
+    train, validation = (
+        Resident.of(split, model.preprocessing, torch.device("cpu"))
+        for split in (domain.train, domain.validation)
+    )
+    return TargetData(domain.name, train, validation, domain.classes)
+
+
+@torch.no_grad()
+def dead_in_training(model: Model) -> Model:
+    """Statistics far off, made up for by the shift: the same in eval mode, dead in train mode."""
+    tampered = model.copy()
+    for norm in tampered.module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            slope = norm.weight / (norm.running_var + norm.eps).sqrt()
+            norm.running_mean.sub_(1000.0)
+            norm.bias.sub_(slope.abs() * 1000.0)
+            norm.weight.abs_()
+    return tampered
+
+
+def test_statistics_hide_nothing_from_it(tiny_base: Release, tiny_target: Domain) -> None:
+    model = tiny_base.model.copy()
+    with torch.no_grad():
+        for norm in model.module.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.weight.abs_()
+    data = target(tiny_target, model)
+    guess = -math.log(4)
+    assert quick_thief(model, data, 0) > 0.3 * guess
+    assert quick_thief(dead_in_training(model), data, 0) > 0.3 * guess
