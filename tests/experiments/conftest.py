@@ -24,7 +24,7 @@ RULES = Protocol(
     last=32,
     seeds=2,
     recipe=Recipe(lrs=(3e-3,), min_steps=1, epochs=0, search_share=1.0),
-    attacks=(*FREE, "masked"),
+    attacks=(*FREE, "masked", "masked-new-head"),
     controls={"unprotected": FREE, "magnitude": FREE, "random": FREE, "null": ("null",)},
 )
 PAIR = Pair(
@@ -32,6 +32,7 @@ PAIR = Pair(
     "blended:optdigits",
     {"epochs": 3, "width": 3, "size": 8, "batch": 32},
     {"protocol": RULES.name, "budgets": "10,30"},
+    {"protocol": RULES.name, "budgets": "12,30", "controls": "unprotected"},
     {
         "sparsity": 0.6,
         "max_source_drop": 100.0,

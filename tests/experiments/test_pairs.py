@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.experiments.conftest import PAIR, Shell
 
+from ntprune.audit.schema import Report
 from ntprune.domains import domain
 from ntprune.errors import UnknownNameError
 from ntprune.experiments import pairs
@@ -50,12 +51,21 @@ def test_a_pair_is_run_once_and_recorded(
     monkeypatch.setitem(PAIRS, "tiny", PAIR)
     monkeypatch.setattr(pairs, "ENGINE", ["--engine", "inline"])
     pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
-    assert [c.split()[0] for c in shell.typed] == ["pretrain", "protect", "audit", "report"]
+    stages = ["pretrain", "protect", "audit", "report", "audit", "protect", "audit"]
+    assert [c.split()[0] for c in shell.typed] == stages
     run = json.loads((tmp_path / "results" / "run.json").read_text())
-    assert [stage["command"].split()[1] for stage in run["stages"].values()] == [
-        "pretrain", "protect", "audit",
-    ]  # fmt: skip
-    assert "tiny" in pairs.summarise(tmp_path)
+    assert [stage["command"].split()[1] for stage in run["stages"].values()] == stages
+    reports = {
+        name: Report.model_validate_json((tmp_path / "results" / f"{name}.json").read_bytes())
+        for name in ("report", "paper", "audit-source-only")
+    }
+    assert reports["paper"].budgets == [12, 30]
+    control = reports["audit-source-only"]
+    assert control.release["method"] == "admm"
+    assert control.cost.reused > 0, "scratch and unprotected were in the ledger"
+    row = next(line for line in pairs.summarise(tmp_path).splitlines() if "| results |" in line)
+    assert f"{reports['paper'].envelope.slc_auc:+.3f}" in row
+    assert f"{control.attacks['masked-new-head'].slc_auc:+.3f}" in row
     shell.typed.clear()
     pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
-    assert [c.split()[0] for c in shell.typed] == ["report"]
+    assert not shell.typed

@@ -2,13 +2,18 @@
 
 `python -m ntprune.experiments.pairs --out runs --results results/pairs [PAIR ...]`
 
-Every stage is the command a user would type. A pair whose stages are done is not run again; an
-audit that was stopped is taken up where it was.
+Every stage is the command a user would type. A stage that is done is not run again; an audit that
+was stopped is taken up where it was, and the three audits of a pair share a ledger:
+
+- `standard/1`, whole or reduced as the pair says;
+- `paper/1`, reduced likewise;
+- of the control `admm`, ADMM on the source alone at the release's sparsity and with as many steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -23,10 +28,18 @@ from ntprune.experiments.named_pairs import (
 )
 from ntprune.experiments.recorded import record
 from ntprune.experiments.stages import Command, run_stage, typed
+from ntprune.experiments.study.variants import source_only
 from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
 ENGINE = ["--engine", "process", "--workers", "2"]
+STRICT = {"protocol": "standard/1"}
+POLITE = {"protocol": "paper/1"}
+# The control is a figure to compare with, not a claim: thieves that train from what is there do.
+PLAIN = {
+    "attacks": "finetune,finetune-new-head,masked,masked-new-head",
+    "controls": "unprotected",
+}
 
 
 def main() -> None:
@@ -47,21 +60,45 @@ def main() -> None:
 def run(name: str, out: Path, results: Path, command: Command = typed) -> None:
     """One pair: work below `out`, the record to `results`."""
     pair = named_pair(name)
-    base, release, audit = out / "base", out / "release", out / "audit"
+    base, release, control = out / "base", out / "release", out / "source-only"
+    settings = pair.settings
+    plain = source_only(pair, "admm", settings["sparsity"])
+
+    def attack(subject: Path, folder: str, rules: dict[str, str]) -> list[str]:
+        places = ["--out", str(out / folder), "--ledger", str(out / "jobs"), *ENGINE]
+        return ["audit", str(subject), "--target", pair.target, *options(rules), *places]
+
     stages = {
-        "pretrain": pretrain_command(pair, str(base)),
-        "protect": protect_command(pair, str(base), str(release), pair.settings),
-        "audit": ["audit", str(release), "--target", pair.target, "--out", str(audit)]
-        + options(pair.audit)
-        + ["--ledger", str(out / "jobs"), *ENGINE],
-        "report": ["report", str(audit), "--out", str(out / "report.html")],
+        "pretrain": (base, pretrain_command(pair, str(base))),
+        "protect": (release, protect_command(pair, str(base), str(release), settings)),
+        "audit": (
+            out / "audit" / "report.json",
+            attack(release, "audit", STRICT | pair.audit),
+        ),
+        "report": (
+            out / "report.html",
+            ["report", str(out / "audit"), "--out", str(out / "report.html")],
+        ),
+        "paper": (
+            out / "paper" / "report.json",
+            attack(release, "paper", POLITE | pair.polite),
+        ),
+        "protect-source-only": (
+            control,
+            protect_command(pair, str(base), str(control), plain, "admm"),
+        ),
+        "audit-source-only": (
+            out / "audit-source-only" / "report.json",
+            attack(control, "audit-source-only", STRICT | pair.audit | PLAIN),
+        ),
     }
-    finished = {"pretrain": base, "protect": release, "audit": audit / "report.json"}
     say = partial(print, file=sys.stderr, flush=True)
-    for stage, arguments in stages.items():
-        if stage == "report" or not finished[stage].exists():
+    for stage, (product, arguments) in stages.items():
+        if not product.exists():
             run_stage(stage, arguments, out, say=say, command=command)
-    record(name, release, audit, {stage: (out, stage) for stage in finished}, results)
+    record(name, release, out / "audit", {stage: (out, stage) for stage in stages}, results)
+    for folder in ("paper", "audit-source-only"):
+        shutil.copy(out / folder / "report.json", results / f"{folder}.json")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ _COLUMNS = (
     "mask-kept, head kept",
     "mask-kept, new head",
     "envelope (mean gap, 95 %)",
+    "`paper/1`, envelope",
     "magnitude, mask-free / mask-kept",
-    "random, mask-free",
+    "source-only ADMM, mask-free / mask-kept",
 )
 
 _FREE = ("finetune", "finetune-new-head")
@@ -28,32 +29,45 @@ _KEPT = ("masked", "masked-new-head")
 def summarise(results: Path) -> str:
     """Markdown over every `<pair>/report.json` and `<pair>/run.json` below `results`.
 
+    Beside them may lie `paper.json` and `audit-source-only.json`, the other reports on the pair.
+
     Figures are SLC-AUC against scratch but for the envelope's interval, which is of the mean gap.
     """
     rows, costs = [], []
     for place in sorted(p.parent for p in results.glob("*/run.json")):
         report = Report.model_validate_json((place / "report.json").read_bytes())
         run = json.loads((place / "run.json").read_text())
-        rows.append(_row(place.name, report))
+        rows.append(_row(place, report))
         costs.append(_cost(place.name, report, run))
     header = ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
     return "\n".join([*header, *rows, "", *costs]) + "\n"
 
 
-def _row(name: str, report: Report) -> str:
+def _row(place: Path, report: Report) -> str:
     source, envelope = report.source, report.envelope
     cells = [
-        name,
+        place.name,
         f"{100 * source.before:.2f} → {100 * source.after:.2f} % ({source.drop_pp:+.2f} pp)",
         f"{report.controls['unprotected'].envelope.slc_auc:+.3f}",
         *(_auc(report.attacks, name) for name in _FREE + _KEPT),
         f"{envelope.slc_auc:+.3f} ({envelope.mean_gap:+.3f}, {envelope.ci95[0]:+.3f} to "
         f"{envelope.ci95[1]:+.3f})",
-        f"{_auc(report.controls['magnitude'].attacks, _FREE[1])} / "
-        f"{_auc(report.controls['magnitude'].attacks, _KEPT[1])}",
-        _auc(report.controls["random"].attacks, _FREE[1]),
+        f"{polite.envelope.slc_auc:+.3f}" if (polite := _beside(place, "paper")) else "–",
+        _pruned(report.controls["magnitude"].attacks),
+        _pruned(control.attacks) if (control := _beside(place, "audit-source-only")) else "–",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _beside(place: Path, name: str) -> Report | None:
+    """Another report on the same pair, where there is one."""
+    file = place / f"{name}.json"
+    return Report.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def _pruned(attacks: dict[str, Curve]) -> str:
+    """Of a control: with a new head, which every pair has."""
+    return f"{_auc(attacks, _FREE[1])} / {_auc(attacks, _KEPT[1])}"
 
 
 def _auc(attacks: dict[str, Curve], name: str) -> str:
