@@ -22,13 +22,14 @@ class Recorder:
 
     name = "recorder"
 
-    def __init__(self, diverging: tuple[float, ...] = ()) -> None:
+    def __init__(self, diverging: tuple[float, ...] = (), at_length: int = 0) -> None:
         self.diverging = diverging
+        self.at_length = at_length
         self.calls: list[dict[str, Any]] = []
 
     def __call__(self, release: Any, samples: Resident, classes: Any, **options: Any) -> Any:
         self.calls.append({"release": release, "samples": samples.labels.tolist(), **options})
-        if options["lr"] in self.diverging:
+        if options["lr"] in self.diverging and options["steps"] >= self.at_length:
             raise TrainingDivergedError("inf")
         return type("Stolen", (), {"model": options["lr"], "log": None})()
 
@@ -116,6 +117,23 @@ def test_a_rate_that_diverges_is_passed_over(monkeypatch: pytest.MonkeyPatch) ->
     assert len(found.trials) == 2
     with pytest.raises(TrainingDivergedError, match="'recorder' diverged at every learning rate"):
         run(monkeypatch, {}, Recorder(diverging=RECIPE.lrs))
+
+
+@pytest.mark.parametrize(("confirm", "finalists"), [(False, 0), (True, 0), (True, 2)])
+def test_a_rate_that_diverges_at_full_length_is_left_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, confirm: bool, finalists: int
+) -> None:
+    recipe = RECIPE.model_copy(update={"confirm": confirm, "finalists": finalists})
+    scores = {1e-3: (0.5, 0.3), 1e-2: (0.9, 0.1), 1e-1: (0.8, 0.1)}
+    monkeypatch.setattr("ntprune.audit.search.evaluate", lambda model, _: scores[model])
+    for diverging, left in (((1e-2,), 1e-1), ((1e-2, 1e-1), 1e-3)):
+        attack = Recorder(diverging, at_length=40)
+        found = search(Thief(attack, "R", ("a",), recipe, 5), SAMPLES)  # type: ignore[arg-type]
+        assert found.best == Trial(left, *scores[left])
+        assert found.stolen.model == left
+    attack = Recorder(RECIPE.lrs, at_length=40)
+    with pytest.raises(TrainingDivergedError, match="'recorder' diverged at every learning rate"):
+        search(Thief(attack, "R", ("a",), recipe, 5), SAMPLES)  # type: ignore[arg-type]
 
 
 def test_every_run_starts_from_the_release_as_it_is() -> None:

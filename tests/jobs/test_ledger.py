@@ -10,6 +10,7 @@ import pytest
 
 from ntprune.errors import AuditError, OutputError
 from ntprune.jobs import Context, Job, Ledger
+from ntprune.jobs import job as job_module
 
 SPEC: dict[str, Any] = {"a": 1, "b": [0.1, None, "é"], "c": {"d": True, "e": -2}}
 
@@ -18,9 +19,12 @@ def job(value: int) -> Job:
     return Job("ntprune.x:y", {"value": value})
 
 
-def test_the_id_is_frozen() -> None:
-    """An id that changes between versions throws every ledger away."""
-    assert Job("ntprune.x:y", SPEC).id == "ccde6ecfef29109867b04bc104de7151"
+def test_the_id_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that changes within a version throws every ledger away; another version has its own."""
+    monkeypatch.setattr(job_module, "_VERSIONS", {"ntprune": "0.1.0", "torch": "2.15.0"})
+    assert Job("ntprune.x:y", SPEC).id == "85a4365879c749bd148b8e59b75889c0"
+    monkeypatch.setattr(job_module, "_VERSIONS", {"ntprune": "0.1.0", "torch": "2.16.0"})
+    assert Job("ntprune.x:y", SPEC).id != "85a4365879c749bd148b8e59b75889c0"
 
 
 def test_the_id_depends_on_the_content_alone() -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ntprune.audit.plan import Plan
-from ntprune.audit.protocol import Protocol
+from ntprune.audit.protocol import PROTOCOLS, Protocol
 from ntprune.audit.protocol import protocol as find_protocol
 from ntprune.audit.reduce import Reduction
 from ntprune.domains import Domain, domain
 from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
 from ntprune.release import Release, load
 from ntprune.release.atomic import write_file
+from ntprune.release.check import check_zeros
 from ntprune.release.files import owner_folder
 
 
@@ -50,7 +51,8 @@ def prepare(
     """Check and plan an audit; the arguments are those of `audit`. Nothing is written.
 
     Raises:
-        ReleaseInvalidError: the release is missing, damaged or was changed.
+        ReleaseInvalidError: the release is missing, damaged or was changed, or its masks and its
+            card don't go with its zeros.
         AuditError: the unprotected model is not at hand.
         DataInvalidError: the target is the source, or the source's data is other data.
         SettingsError: budgets that the pool can't serve, or no attack that can be made.
@@ -58,13 +60,14 @@ def prepare(
     # Engines may run jobs in processes with another working folder.
     folder = Path(release).resolve()
     released = load(folder)
+    check_zeros(folder, released)
     unprotected, base_place = _base(folder, released, base)
     source = _source(released, source, data_root)
     if target.content_hash == source.content_hash:
         raise DataInvalidError(
             f"target '{target.name}' is the source of this release: name another target"
         )
-    rules = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    rules = find_protocol(protocol) if isinstance(protocol, str) else _own(protocol)
     rules, grid = Reduction(budgets, attacks, controls, first_seed).of(rules, target)
     plan = Plan(
         protocol=rules,
@@ -81,6 +84,19 @@ def prepare(
             "not the release's: use a protocol with attacks that put on a new head"
         )
     return Prepared(plan, source, target, {plan.weights: folder, plan.base: base_place})
+
+
+def _own(protocol: Protocol) -> Protocol:
+    """A protocol of the caller's, which must not pass for a frozen one.
+
+    Raises:
+        SettingsError: it has the name of a frozen protocol and is another.
+    """
+    if PROTOCOLS.get(protocol.name, protocol) != protocol:
+        raise SettingsError(
+            f"this protocol is not {protocol.name}, though it has that name: give it its own"
+        )
+    return protocol
 
 
 def ledger_folder(out: Path, ledger: str | Path | None) -> Path:

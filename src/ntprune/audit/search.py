@@ -104,6 +104,9 @@ def search(thief: Thief, samples: Resident) -> Found:
         thief: who searches.
         samples: its own, in the order of its nested subset.
 
+    A rate that diverges only at the length of the final run is left for the next best, so that no
+    attack fails where a thief would have gone on.
+
     Raises:
         TrainingDivergedError: every learning rate diverged.
     """
@@ -111,13 +114,30 @@ def search(thief: Thief, samples: Resident) -> Found:
     short, longer = recipe.trial_steps(count)
     trials = thief.attempt(samples, recipe.lrs, short)
     if not trials:
-        raise TrainingDivergedError(
-            f"attack '{thief.attack.name}' diverged at every learning rate of {list(recipe.lrs)}"
-        )
+        raise _all_diverged(thief)
     ranking = sorted(trials, key=lambda trial: trial.rank, reverse=True)
     finals = thief.attempt(samples, [t.lr for t in ranking[: recipe.finalists]], longer)
-    best = max(finals or trials, key=lambda trial: trial.rank)
-    confirmed = thief.attempt(samples, [best.lr] * recipe.confirm, recipe.steps(count))
-    final = thief.train(samples, best.lr, recipe.steps(count))
-    tried = trials + finals + confirmed
-    return Found(final, (confirmed or [best])[0], tried, recipe.total_steps(count))
+    choice = sorted(finals or trials, key=lambda trial: trial.rank, reverse=True)
+    finalists = {trial.lr for trial in finals}
+    choice += [trial for trial in ranking if finals and trial.lr not in finalists]
+    tried, steps = trials + finals, recipe.steps(count)
+    for best in choice:
+        if recipe.confirm:
+            confirmed = thief.attempt(samples, [best.lr], steps)
+            if not confirmed:
+                continue
+            tried += confirmed
+            best = confirmed[0]
+        try:
+            final = thief.train(samples, best.lr, steps)
+        except TrainingDivergedError:
+            continue
+        return Found(final, best, tried, recipe.total_steps(count))
+    raise _all_diverged(thief)
+
+
+def _all_diverged(thief: Thief) -> TrainingDivergedError:
+    rates = list(thief.recipe.lrs)
+    return TrainingDivergedError(
+        f"attack '{thief.attack.name}' diverged at every learning rate of {rates}"
+    )

@@ -7,9 +7,14 @@ import importlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
+import torch
+
 from ntprune.jobs.context import Context
+
+_VERSIONS = {"ntprune": version("ntprune"), "torch": torch.__version__}
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,12 @@ class Job:
 
     @cached_property
     def id(self) -> str:
-        """The first 32 hexadecimal digits of the SHA-256 of the canonical spec."""
-        document = {"function": self.function, "spec": self.spec}
+        """The first 32 hexadecimal digits of the SHA-256 of the canonical spec and the versions.
+
+        Another version of this package or of torch may compute something else, so it finds nothing
+        of what an older one has left in a ledger.
+        """
+        document = {"function": self.function, "spec": self.spec, "versions": _VERSIONS}
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -11,6 +11,7 @@ from ntprune.domains import Domain
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import ReleaseInvalidError
 from ntprune.release.files import load
+from ntprune.release.release import Release
 from ntprune.sparsity import MaskSet
 
 
@@ -45,20 +46,7 @@ def check(
     """
     release = load(path, device)
     card = release.card
-    prunable = release.model.prunable()
-    inside = {name for name, _ in release.model.encoder_parameters()}
-    if not set(prunable) <= set(release.masks) <= inside:
-        raise ReleaseInvalidError(
-            f"{path}: the masks are not those of the prunable weights and of others of the encoder"
-        )
-    if not release.masks.holds(release.model.module):
-        raise ReleaseInvalidError(f"{path}: a masked weight is not zero in the file")
-    found = MaskSet.from_zeros(prunable).sparsity
-    masked = release.masks.only(prunable).sparsity
-    if found + 1e-9 < card.sparsity or abs(masked - card.sparsity) > 1e-9:
-        raise ReleaseInvalidError(
-            f"{path}: the card claims sparsity {card.sparsity:.4f}, the file has {found:.4f}"
-        )
+    found = check_zeros(path, release)
     if source is None:
         return Checked(found, None)
     if source.content_hash != card.source.content_hash:
@@ -73,3 +61,45 @@ def check(
             f"measured {100 * measured:.2f} %"
         )
     return Checked(found, measured)
+
+
+# Weights may be zero by themselves; more of them than this are a mask that isn't shown.
+_UNSHOWN = 0.01
+
+
+def check_zeros(path: str | Path, release: Release) -> float:
+    """Verify that masks, zeros and the sparsity on the card are the same thing.
+
+    An audit prunes its controls to that sparsity and hands the masks to thieves who keep them, so
+    neither may be what the seller likes to say.
+
+    Args:
+        path: for messages.
+        release: as loaded.
+
+    Returns:
+        The share of prunable weights that are exactly zero.
+
+    Raises:
+        ReleaseInvalidError: they are not.
+    """
+    card, prunable = release.card, release.model.prunable()
+    inside = {name for name, _ in release.model.encoder_parameters()}
+    if not set(prunable) <= set(release.masks) <= inside:
+        raise ReleaseInvalidError(
+            f"{path}: the masks are not those of the prunable weights and of others of the encoder"
+        )
+    if not release.masks.holds(release.model.module):
+        raise ReleaseInvalidError(f"{path}: a masked weight is not zero in the file")
+    found = MaskSet.from_zeros(prunable).sparsity
+    masked = release.masks.only(prunable).sparsity
+    if found + 1e-9 < card.sparsity or abs(masked - card.sparsity) > 1e-9:
+        raise ReleaseInvalidError(
+            f"{path}: the card claims sparsity {card.sparsity:.4f}, the file has {found:.4f}"
+        )
+    if found > masked + _UNSHOWN:
+        raise ReleaseInvalidError(
+            f"{path}: {100 * found:.1f} % of the weights are zero, but the masks cover only "
+            f"{100 * masked:.1f} %: release it with the masks that it was pruned by"
+        )
+    return found
