@@ -51,6 +51,11 @@ def points(*lrs: float, n: int = 64, subject: str = "release", **changes: Any) -
     ]
 
 
+def other(attack: str, *lrs: float) -> list[Point]:
+    return [replace(p, attack=attack) for p in points(*lrs)]
+
+
+VARIED = WIDE.model_copy(update={"variants": {"sgd": Recipe(lrs=(3e-3, 1e-2, 3e-2, 1e-1))}})
 RISING = points(1e-3, 3e-3, falling=0.3)
 
 CALM = Evidence(
@@ -63,9 +68,20 @@ CALM = Evidence(
         "finetune": curve(0.4, 0.5, 0.6, gap=-0.1),
         "masked": curve(0.4, 0.5, 0.6, gap=-0.1),
     },
-    envelope=envelope(-0.2, -0.1),
+    envelope=envelope(-0.12, -0.07),
     controls=unprotected(0.1, 0.3),
 )
+
+
+def ahead(*gains: float, n: int = 64) -> dict[str, Any]:
+    """Accuracies of one attack, a seed each, above a scratch of one half."""
+    rates = (1e-3, 3e-3, 1e-2)
+    scratch = points(*rates, n=n, subject="scratch")
+    above = [
+        replace(p, accuracy=0.5 + gain) for p, gain in zip(points(*rates, n=n), gains, strict=True)
+    ]
+    return {"points": above + scratch}
+
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "void": ("void", {"controls": unprotected(0.0, 0.3)}, {"controls": unprotected(1e-6, 0.3)}),
@@ -84,6 +100,32 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "rate-on-edge",
         {"points": points(1e-2, 1e-2) + points(3e-3, 3e-3, 3e-3, n=8)},
         {"points": points(3e-3, 3e-3) + points(1e-2, 1e-2, 1e-2, n=8)},
+    ),
+    "rates of one attack among others": (
+        "rate-on-edge",
+        {"points": points(1e-2, 1e-2) + other("regrow", 1e-3, 3e-3, 3e-3, 1e-2, 1e-3)},
+        {"points": points(1e-2, 3e-3) + other("regrow", 1e-2, 1e-3, 3e-3)},
+    ),
+    "rates of a variant": (
+        "rate-on-edge",
+        {"protocol": VARIED, "points": other("finetune@sgd", 1e-1, 1e-1)},
+        {"protocol": VARIED, "points": other("finetune@sgd", 1e-2, 1e-2)},
+    ),
+    "ahead at a budget": (
+        "head-start-at-some-budget",
+        ahead(0.02, 0.02, 0.0201),
+        ahead(0.02, 0.01, 0.03),
+    ),
+    "ahead by the same everywhere": (
+        "head-start-at-some-budget",
+        ahead(0.01, 0.01, 0.01),
+        ahead(0.0, 0.0, 0.0),
+    ),
+    "behind": ("head-start-at-some-budget", ahead(0.01, 0.01, 0.01), ahead(-0.1, -0.1, -0.1)),
+    "one attack is better than the choice": (
+        "envelope-below-an-attack",
+        gaps(finetune=-0.2, regrow=-0.08),
+        gaps(finetune=-0.2, regrow=-0.09),
     ),
     "rates of others": (
         "rate-on-edge",
@@ -173,8 +215,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "a plain mask": (
         "plain-mask",
-        {"controls": unprotected(0.1, 0.3) | magnitude(-0.1445)},
-        {"controls": unprotected(0.1, 0.3) | magnitude(-0.1)},
+        {"controls": unprotected(0.1, 0.3) | magnitude(-0.0895)},
+        {"controls": unprotected(0.1, 0.3) | magnitude(-0.05)},
     ),
     "rising": (
         "still-rising",

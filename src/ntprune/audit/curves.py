@@ -28,11 +28,13 @@ def curve(budgets: Sequence[int], attacked: Grid, scratch: Grid) -> Curve:
     """
     base = _mean(np.where(np.isnan(attacked), np.nan, scratch))
     mean = _mean(attacked)
+    paired = attacked.shape[1] > 1 and not np.isnan(attacked).any()
     return Curve(
         curve=mean.tolist(),
         spread=_spread(attacked),
         slc_auc=slc_auc(budgets, mean, base),
         mean_gap=mean_gap(budgets, mean, base),
+        ci95=_interval(budgets, attacked, scratch) if paired else None,
     )
 
 
@@ -50,8 +52,9 @@ def choice(points: list[Point]) -> list[Point]:
 def envelope(budgets: Sequence[int], points: list[Point], yardstick: list[Point]) -> Envelope:
     """The attacks that a thief would choose, who can't see the test split.
 
-    It can lie below the curve of a single attack. A thief who may also train from scratch can't
-    end below zero but for the noise of that choice.
+    It can lie below the curve of a single attack. A thief who may also train from scratch is given
+    the better of the two at each budget, without having to find out which: that is an upper bound
+    of what giving up is worth to him, and can't be below zero.
 
     Args:
         budgets: the grid.
@@ -61,17 +64,22 @@ def envelope(budgets: Sequence[int], points: list[Point], yardstick: list[Point]
     seeds = sorted({p.seed for p in points})
     chosen = choice(points)
     best, scratch = grid(chosen, budgets, seeds), grid(yardstick, budgets, seeds)
-    gaps = [
-        [mean_gap(budgets, one, np.zeros(len(budgets))) for one in side.T]
-        for side in (best, scratch)
-    ]
+    helps = (_mean(best) >= _mean(scratch))[:, None]
     return Envelope(
-        **curve(budgets, best, scratch).model_dump(),
-        ci95=paired_interval(*gaps),
+        **curve(budgets, best, scratch).model_dump(exclude={"ci95"}),
+        ci95=_interval(budgets, best, scratch),
         chosen=[
             dict(sorted(Counter(p.attack for p in chosen if p.n == n).items())) for n in budgets
         ],
-        or_scratch=curve(budgets, grid(choice(chosen + yardstick), budgets, seeds), scratch),
+        or_scratch=curve(budgets, np.where(helps, best, scratch), scratch),
+    )
+
+
+def _interval(budgets: Sequence[int], attacked: Grid, scratch: Grid) -> tuple[float, float]:
+    """Of the mean gap, over the seeds that both have."""
+    flat = np.zeros(len(budgets))
+    return paired_interval(
+        *([mean_gap(budgets, one, flat) for one in side.T] for side in (attacked, scratch))
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ntprune.attacks import attack_class
-from ntprune.audit import tricks
+from ntprune.audit import strongest, tricks
 from ntprune.audit.evidence import Check, Evidence
 from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Flag
@@ -45,20 +45,27 @@ def _void(e: Evidence) -> Iterator[Flag]:
 
 
 def _rate_on_edge(e: Evidence) -> Iterator[Flag]:
-    lrs = e.protocol.recipe.lrs
-    points = [p for p in e.points if p.subject == "release" and p.n > e.budgets[0]]
-    if len(lrs) < 3 or not points:
-        return
-    for edge, side in ((max(lrs), "highest"), (min(lrs), "lowest")):
-        share = sum(p.lr == edge for p in points) / len(points)
-        if share > 0.5:
-            yield Flag(
-                name="rate-on-edge",
-                message=(
-                    f"at {share:.0%} of the points the thief chose the {side} learning rate of the "
-                    f"grid ({edge:g}): a wider grid may find a stronger attack"
-                ),
-            )
+    at_edge: dict[tuple[str, float], list[str]] = {}
+    for attack in dict.fromkeys(p.attack for p in e.points if p.subject == "release"):
+        lrs = e.protocol.recipe_of(attack).lrs
+        points = [
+            p
+            for p in e.points
+            if (p.subject, p.attack) == ("release", attack) and p.n > e.budgets[0]
+        ]
+        if len(lrs) < 3 or not points:
+            continue
+        for edge, side in ((max(lrs), "highest"), (min(lrs), "lowest")):
+            if 2 * sum(p.lr == edge for p in points) > len(points):
+                at_edge.setdefault((side, edge), []).append(attack)
+    for (side, edge), attacks in at_edge.items():
+        yield Flag(
+            name="rate-on-edge",
+            message=(
+                f"{', '.join(attacks)}: at most points the thief chose the {side} learning rate of "
+                f"the grid ({edge:g}); a wider grid may find a stronger attack"
+            ),
+        )
 
 
 def _loss_did_not_fall(e: Evidence) -> Iterator[Flag]:
@@ -189,6 +196,8 @@ def _polite_protocol(e: Evidence) -> Iterator[Flag]:
 
 CHECKS: tuple[Check, ...] = (
     _void,
+    strongest.head_start_at_some_budget,
+    strongest.envelope_below_an_attack,
     _rate_on_edge,
     _loss_did_not_fall,
     _still_rising,

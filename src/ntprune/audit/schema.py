@@ -26,20 +26,24 @@ class Curve(ScratchCurve):
         spread: standard deviation over seeds at each budget.
         slc_auc: area to scratch over log10 of the budget.
         mean_gap: `slc_auc` divided by the log10 range: the average accuracy difference.
+        ci95: paired 95 % interval of `mean_gap` over seeds; not for single attacks in reports of
+            older versions, nor where a point is missing.
     """
 
     slc_auc: float
     mean_gap: float
+    ci95: tuple[float, float] | None = None
 
 
 class Envelope(Curve):
     """The attack the thief would choose by its own validation data, budget by budget.
 
     Attributes:
-        ci95: paired 95 % interval of `mean_gap` over seeds.
+        ci95: as above; an envelope has no missing points.
         chosen: at each budget, how often each attack was chosen.
-        or_scratch: the same where the thief may also give up and train from scratch, which he
-            chooses by his own validation data too. Not in reports of older versions.
+        or_scratch: the same where the thief gives up and trains from scratch at every budget at
+            which that is better on average over seeds, so that no gap is below zero. (In reports of
+            older versions he chose by his own validation data.)
     """
 
     ci95: tuple[float, float]

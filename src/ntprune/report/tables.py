@@ -72,6 +72,7 @@ def gaps(audit: Audit, protocol: str) -> Table:
             clean(name),
             _summary(name, known),
             points(curve.mean_gap),
+            NONE if curve.ci95 is None else interval(curve.ci95),
             signed(curve.slc_auc, 3),
         )
         for name, curve in audit.report.attacks.items()
@@ -82,6 +83,7 @@ def gaps(audit: Audit, protocol: str) -> Table:
             "thief's choice (envelope)",
             "at each budget, the attack its own validation data favour",
             points(envelope.mean_gap),
+            NONE if (ends := confidence(envelope)) is None else interval(ends),
             signed(envelope.slc_auc, 3),
         )
     )
@@ -90,9 +92,10 @@ def gaps(audit: Audit, protocol: str) -> Table:
         rows.append(
             (
                 "… who may also give up",
-                "as above, training from scratch being one more choice: below zero only by the "
-                "noise of that choice",
+                "as above, or training from scratch wherever that is better: can't be below zero, "
+                "and says how much a release helps, never how much it hurts",
                 points(envelope.or_scratch.mean_gap),
+                NONE,
                 signed(envelope.or_scratch.slc_auc, 3),
             )
         )
@@ -100,7 +103,7 @@ def gaps(audit: Audit, protocol: str) -> Table:
         "Distance of each attack on the released file from training from scratch. Mean gap: "
         "average accuracy difference in points. SLC-AUC: area between the two curves over the "
         f"base-10 logarithm of the budget. Below zero the file is worse than nothing; {protocol}.",
-        ("Attack", "What the thief does", "Mean gap", "SLC-AUC"),
+        ("Attack", "What the thief does", "Mean gap", f"95{NBSP}% interval", "SLC-AUC"),
         tuple(rows),
         words=(0, 1),
         strong=(strong,),

@@ -50,8 +50,9 @@ def confidence(envelope: Envelope) -> tuple[float, float] | None:
 def judge(report: Report) -> Verdict:
     """The verdict on one audit.
 
-    Protected: the whole interval is at or below scratch. Partly protected: above scratch, and
-    below the unprotected model by more than the interval allows for.
+    Protected: the whole interval is at or below scratch, that of the strongest single attack too,
+    and no attack is ahead of scratch at any budget. Partly protected: protected on average alone,
+    or above scratch and below the unprotected model by more than the interval allows for.
     """
     envelope, gap = report.envelope, report.envelope.mean_gap
     ends = confidence(envelope)
@@ -61,6 +62,8 @@ def judge(report: Report) -> Verdict:
     if report.void:
         return _verdict("void", _void(report, bare))
     if ends is not None and upper <= 0:
+        if found := _ahead(report):
+            return _verdict("partly", _on_average(report, found))
         return _verdict("protected", _gains_nothing(report))
     if gap <= 0:
         return _verdict("open", _open(report))
@@ -96,6 +99,25 @@ def _gains_nothing(report: Report) -> str:
     return (
         f"{_thief(report)} gains nothing from this file over starting from scratch (average "
         f"accuracy difference {_measured(report.envelope)}), and {_price(report)}."
+    )
+
+
+def _ahead(report: Report) -> str:
+    """How a thief gets ahead of scratch all the same; empty where none does."""
+    flags = {flag.name: flag.message for flag in report.flags}
+    if "head-start-at-some-budget" in flags:
+        return flags["head-start-at-some-budget"].partition(", whatever")[0]
+    name = max(report.attacks, key=lambda attack: report.attacks[attack].mean_gap, default="")
+    if name and (ends := report.attacks[name].ci95) and ends[1] > 0:
+        gap = points(report.attacks[name].mean_gap)
+        return f"the attack {clean(name)} alone comes to {gap} points, interval {interval(ends)}"
+    return ""
+
+
+def _on_average(report: Report, ahead: str) -> str:
+    return (
+        f"on average over budgets {_thief(report)} gains nothing from this file over starting from "
+        f"scratch ({_measured(report.envelope)}), but {ahead}; {_price(report)}."
     )
 
 

@@ -1,0 +1,72 @@
+"""Flags: what an average over budgets and a thief's choice by few images can hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from ntprune.audit.curves import choice
+from ntprune.audit.evidence import Evidence
+from ntprune.audit.points import grid
+from ntprune.audit.schema import Flag
+
+# All attacks at all budgets together raise the flag by chance in one audit of twenty.
+_LEVEL = 0.05
+# A thief's choice rests on few images, so that the envelope may lie a little below an attack.
+_BELOW = 0.01
+
+
+def head_start_at_some_budget(e: Evidence) -> Iterator[Flag]:
+    """An attack is above scratch at a budget, though perhaps not on average over budgets."""
+    seeds = e.protocol.thieves
+    scratch = grid(choice([p for p in e.points if p.subject == "scratch"]), e.budgets, seeds)
+    attacks = dict.fromkeys(p.attack for p in e.points if p.subject == "release")
+    best: dict[int, tuple[float, str]] = {}
+    for attack in attacks:
+        points = [p for p in e.points if (p.subject, p.attack) == ("release", attack)]
+        gaps = grid(points, e.budgets, seeds) - scratch
+        for n, row in zip(e.budgets, gaps, strict=True):
+            if _above_zero(row) * len(attacks) * len(e.budgets) < _LEVEL:
+                best[n] = max(best.get(n, (0.0, "")), (float(row.mean()), attack))
+    if best:
+        where = ", ".join(
+            f"{attack} at {n:,} samples by {100 * gain:.1f} points"
+            for n, (gain, attack) in sorted(best.items())
+        )
+        yield Flag(
+            name="head-start-at-some-budget",
+            message=f"a thief is ahead of scratch with {where}, whatever the average over budgets "
+            "says",
+        )
+
+
+def envelope_below_an_attack(e: Evidence) -> Iterator[Flag]:
+    """A thief who always takes one attack does better than one who chooses."""
+    if not e.attacks:
+        return
+    name = max(e.attacks, key=lambda attack: e.attacks[attack].mean_gap)
+    gap = e.attacks[name].mean_gap
+    if gap > e.envelope.mean_gap + _BELOW:
+        yield Flag(
+            name="envelope-below-an-attack",
+            message=(
+                f"{name} alone has a mean gap of {gap:+.3f}, the envelope of "
+                f"{e.envelope.mean_gap:+.3f}: the thief's own few images chose badly, and quoting "
+                "the envelope alone flatters the defence"
+            ),
+        )
+
+
+def _above_zero(differences: NDArray[np.float64]) -> float:
+    """One-sided p of Student's paired test; 1 where a seed is missing or there is only one."""
+    count = len(differences)
+    if count < 2 or np.isnan(differences).any():
+        return 1.0
+    mean, spread = differences.mean(), differences.std(ddof=1)
+    # Accuracies are shares of a test split: equal differences are equal but for rounding.
+    if spread < 1e-12:
+        return 0.0 if mean > 1e-12 else 1.0
+    return float(t.sf(mean * np.sqrt(count) / spread, count - 1))
