@@ -24,7 +24,9 @@ def curve(*values: float, gap: float = -0.1) -> Curve:
 
 def envelope(low: float, high: float) -> Envelope:
     values = curve(0.5, 0.6, 0.7, gap=(low + high) / 2)
-    return Envelope(**values.model_dump(), ci95=(low, high), chosen=[{"finetune": 2}] * 3)
+    return Envelope(
+        **values.model_dump(exclude={"ci95"}), ci95=(low, high), chosen=[{"finetune": 2}] * 3
+    )
 
 
 def unprotected(low: float, high: float) -> dict[str, Control]:

@@ -52,7 +52,7 @@ def envelope(values: list[float], half: float = 0.007, choice: str = "finetune")
     base = curve(values)
     ends = (base.mean_gap - half, base.mean_gap + half)
     chosen = [{choice: 3, "finetune-new-head": 2} for _ in BUDGETS]
-    return Envelope(**base.model_dump(), ci95=ends, chosen=chosen)
+    return Envelope(**base.model_dump(exclude={"ci95"}), ci95=ends, chosen=chosen)
 
 
 def shifted(values: list[float], by: float) -> list[float]:
