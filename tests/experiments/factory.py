@@ -79,7 +79,7 @@ def record(
         question=study.question,
         pair=pair,
         command=f"ntprune experiment {study.name}",
-        protocol="standard/1 with budgets 8,64,512, attacks finetune,finetune-new-head, controls "
+        protocol="standard/1 with budgets 8,64,512, attacks finetune,finetune-new-head,rescale, controls "
         "unprotected",
         thieves=5,
         seeds=list(range(seeds)),

@@ -19,6 +19,7 @@ OFF: dict[str, dict[str, Any]] = {
     WHOLE: {},
     "no Fisher term": {"fisher": 0.0},
     "no target loss": {"alpha": 0.0, "thief_alpha": 0.0},
+    "batch statistics alone": {"statistics": "batch"},
     "head fitted once": {"refit": 0},
     "no finish": {"finish": 0},
     "no lookahead": {"lookahead": 0.0},

@@ -27,7 +27,7 @@ from ntprune.experiments.study.variants import Variant
 AUDIT = {
     "protocol": "standard/1",
     "budgets": "8,64,512",
-    "attacks": "finetune,finetune-new-head",
+    "attacks": "finetune,finetune-new-head,rescale",
     "controls": "unprotected",
 }
 

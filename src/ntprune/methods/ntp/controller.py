@@ -29,7 +29,7 @@ class Controller:
     strength: float = 1.0
     weakest: float = 0.05
     strongest: float = 20.0
-    gain: float = 0.6
+    gain: float = 1.5
     last: float | None = None
 
     def update(self, drop: float) -> float:

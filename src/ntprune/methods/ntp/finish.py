@@ -74,7 +74,7 @@ class Finish:
         count = min(max(1, self.total // self.CHECKS), self.total - self.done)
         # Not down to zero: the push and the controller need room to the end, and the average
         # is what is released.
-        cosine = max(0.15, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
+        cosine = max(0.4, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
         parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
         self.done += count
         with run.average.in_place():
