@@ -40,7 +40,7 @@ class NTPSettings(Settings):
         ceiling: highest sparsity of a single layer.
     """
 
-    sparsity: float = Field(default=0.96, ge=0, lt=1)
+    sparsity: float = Field(default=0.85, ge=0, lt=1)
     support: Literal["admm", "magnitude"] = "admm"
     combine: Literal["mean", "worst"] = "mean"
     weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
