@@ -13,6 +13,7 @@ from tests.release.toys import PROTOCOL
 from ntprune.audit import Recipe
 from ntprune.audit.flags import CHECKS, Evidence, raise_flags
 from ntprune.audit.points import Point
+from ntprune.audit.protocol import PAPER
 from ntprune.audit.schema import Control, Curve, Envelope, Missing, ScratchCurve
 
 WIDE = PROTOCOL.model_copy(update={"recipe": Recipe(lrs=(1e-3, 3e-3, 1e-2)), "seeds": 3})
@@ -324,6 +325,18 @@ def test_what_favours_the_defender_is_listed() -> None:
     (polite,) = raise_flags(replace(CALM, protocol=rules, points=[]))
     assert polite.message.startswith("tiny/1 favours the defender: every attack keeps")
     assert polite.message.count(";") == 2
+
+
+def test_all_that_is_unfair_about_the_paper_s_protocol_is_said() -> None:
+    flags = {flag.name: flag for flag in raise_flags(replace(CALM, protocol=PAPER))}
+    message = flags["polite-protocol"].message
+    for words in (
+        "every attack keeps the defender's mask",
+        "no learning rate is searched",
+        "0.0001 for 30 epochs can leave thief and scratch alike undertrained with few samples",
+        "only 3 thieves a point",
+    ):
+        assert words in message
 
 
 def test_the_layers_of_an_unusual_file_are_named() -> None:

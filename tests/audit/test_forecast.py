@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tests.release.toys import PROTOCOL, toy
 from ntprune.audit import Prepared, Protocol, forecast, prepare
 from ntprune.audit.effort import effort
 from ntprune.audit.forecast import Speed, _jobs
+from ntprune.domains import Split
 from ntprune.engine import Batches
 from ntprune.errors import OutputError, SettingsError
 from ntprune.jobs import Job, Ledger, make_engine
@@ -104,6 +106,27 @@ def test_a_larger_batch_takes_longer(pristine: Path) -> None:
     speed = Speed(planned(pristine), torch.device("cpu"))
     assert speed.step(512) > 2 * speed.step(2) > 0
     assert speed.look > 0
+
+
+class Sealed:
+    """A test split that can be counted and not be seen."""
+
+    def __init__(self, split: Split) -> None:
+        self._count = len(split)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def test_no_test_split_is_read(pristine: Path, tmp_path: Path) -> None:
+    given = planned(pristine)
+    source, target = (
+        replace(domain, test=cast(Any, Sealed(domain.test)))
+        for domain in (given.source, given.target)
+    )
+    sealed = replace(given, source=source, target=target)
+    found = forecast(sealed, tmp_path / "out", engine=make_engine("inline"), device="cpu")
+    assert found.new == found.jobs > 0
 
 
 def test_what_the_audit_would_refuse_is_refused(pristine: Path, tmp_path: Path) -> None:

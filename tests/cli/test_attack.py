@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file
 from tests.cli.conftest import Typed
 
-from ntprune.attacks import attack_names
+from ntprune.attacks import attack_class, attack_names
+from ntprune.audit import PROTOCOLS
+from ntprune.audit.protocol import procedure
 from ntprune.domains import domain
 from ntprune.engine import Resident, accuracy
 from ntprune.models import Model, ModelSpec
@@ -65,7 +67,38 @@ def test_attacks_are_listed_with_what_they_need(typed: Typed) -> None:
     assert [line.split()[0] for line in lines] == attack_names()
 
 
-def test_the_page_on_attacks_has_every_attack() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "attacks.md").read_text()
-    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
-    assert rows == set(attack_names())
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """Cells beside the first by the name in the first, in the order of the page."""
+    lines = [line for line in (DOCS / page).read_text().splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first.strip("`"): rest for first, *rest in cells}
+
+
+def words(*answers: bool) -> list[str]:
+    return ["yes" if answer else "no" for answer in answers]
+
+
+def test_the_page_on_attacks_says_what_each_needs() -> None:
+    found = rows("attacks.md")
+    assert set(found) == set(attack_names())
+    for name, (_, labels, source, mask, head, *_) in found.items():
+        threat = attack_class(name).threat
+        assert [labels, source] == words(threat.labels, threat.source), name
+        assert [mask, head] == [threat.mask, threat.head], name
+
+
+def test_the_threat_model_has_every_attack_of_the_protocols_and_what_it_needs() -> None:
+    found = rows("threat-model.md")
+    protocols = [PROTOCOLS[name] for name in ("quick/1", "standard/1", "plus/1")]
+    first = {"scratch": "all", "null": "all"}
+    for rules in protocols:
+        for attack in rules.attacks:
+            first.setdefault(procedure(attack), f"`{rules.name}`")
+    assert list(found) == list(first)
+    for name, cells in found.items():
+        threat = attack_class(name).threat
+        wanted = words(threat.weights, threat.labels, threat.source)
+        assert cells == [first[name], *wanted, threat.mask, threat.head, threat.knowledge], name

@@ -37,6 +37,42 @@ def test_no_cluster(address: str, tmp_path: Path) -> None:
         engine([work("add", 1)], Context(tmp_path, tmp_path), Ledger(tmp_path / "jobs"))
 
 
+def test_a_cluster_of_other_versions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In Ray's own words and lines, of which one is left, with the remedy."""
+    import ray
+    from ray._private.utils import check_version_info
+
+    def init(**options: Any) -> None:
+        there = {"ray_version": "1.0.0", "python_version": "3.8.1"}
+        check_version_info(there, "node 10.0.0.2")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(SettingsError) as caught:
+        make_engine("ray", address="auto")(
+            [work("add", 1)], Context(tmp_path, tmp_path), Ledger(tmp_path / "jobs")
+        )
+    said = str(caught.value)
+    assert said.startswith("the Ray cluster at 'auto' has other versions (")
+    assert said.endswith(": install the same Ray and Python here as there")
+    assert "Ray: 1.0.0 Python: 3.8.1" in said
+    assert "\n" not in said
+
+
+def test_what_else_ray_raises_is_not_called_a_mismatch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import ray
+
+    def init(**options: Any) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(RuntimeError, match="something else"):
+        make_engine("ray", address="auto")(
+            [work("add", 1)], Context(tmp_path, tmp_path), Ledger(tmp_path / "jobs")
+        )
+
+
 def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(SettingsError, match=r"not installed: pip install 'ntprune\[ray\]'"):

@@ -13,7 +13,7 @@ from ntprune.engine import Batches, TrainLog, reestimate_batchnorm
 
 @attack
 class Mix(Attack):
-    """Half of every batch is source, half target .
+    """Half of every batch is source, half target.
 
     Source labels hold on to what the release knows while a few target labels turn it. Where the
     target's classes are the release's, one head serves both; elsewhere the released head serves the

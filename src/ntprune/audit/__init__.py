@@ -15,6 +15,7 @@ from ntprune.audit.prepare import Prepared, prepare
 from ntprune.audit.protocol import PROTOCOLS, Protocol, Recipe, protocol
 from ntprune.audit.run import Audit, audit
 from ntprune.audit.schema import Report
+from ntprune.audit.single import Single, single
 
 __all__ = [
     "PROTOCOLS",
@@ -24,10 +25,12 @@ __all__ = [
     "Protocol",
     "Recipe",
     "Report",
+    "Single",
     "audit",
     "forecast",
     "prepare",
     "protocol",
+    "single",
 ]
 
 

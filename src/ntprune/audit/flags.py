@@ -179,13 +179,18 @@ def _points_missing(e: Evidence) -> Iterator[Flag]:
 
 
 def _polite_protocol(e: Evidence) -> Iterator[Flag]:
-    free = [a for a in e.protocol.attacks if attack_class(procedure(a)).threat.mask == "free"]
-    manners = {
-        "every attack keeps the defender's mask": not free,
-        "no learning rate is searched": len(e.protocol.recipe.lrs) == 1,
-        "there are fewer than three thieves a point": e.protocol.seeds < 3,
-    }
-    found = [words for words, applies in manners.items() if applies]
+    recipe, seeds = e.protocol.recipe, e.protocol.seeds
+    found = []
+    if all(attack_class(procedure(a)).threat.mask != "free" for a in e.protocol.attacks):
+        found.append("every attack keeps the defender's mask")
+    if len(recipe.lrs) == 1:
+        found.append(
+            f"no learning rate is searched, and {recipe.lrs[0]:g} for {recipe.epochs:g} epochs can "
+            "leave thief and scratch alike undertrained with few samples"
+        )
+    # Three thieves a point are few, but no reason by themselves: `quick/1` has as many.
+    if seeds < 3 or (found and seeds == 3):
+        found.append(f"there are only {seeds} thieves a point")
     if found:
         yield Flag(
             name="polite-protocol",

@@ -14,7 +14,6 @@ import torch
 from ntprune.audit.effort import effort
 from ntprune.audit.plan import Plan
 from ntprune.audit.prepare import Prepared, ledger_folder, unclaimed
-from ntprune.domains import Split
 from ntprune.engine import Batches, Resident, accuracy, generator, resolve_device, threads, train
 from ntprune.jobs import Engine, Job, Ledger
 
@@ -125,7 +124,7 @@ class Speed:
     def step(self, batch: int) -> float:
         """Seconds of an optimiser step on so many images."""
         if batch not in self._known:
-            data = self._images(self._given.target.pool, batch)
+            data = self._images(batch)
             run = partial(train, self._model, Batches(data, batch, generator(0)), lr=1e-4)
             with threads(1):
                 run(steps=1)
@@ -137,15 +136,18 @@ class Speed:
     @cached_property
     def look(self) -> float:
         """Seconds of classifying one image."""
-        test = self._given.target.test
-        data = self._images(test, min(_LOOKS, len(test)))
+        data = self._images(min(_LOOKS, len(self._given.target.pool)))
         with threads(1):
             accuracy(self._model, data)
             return _seconds(partial(accuracy, self._model, data)) / len(data)
 
-    def _images(self, split: Split, count: int) -> Resident:
-        """So many images, some of them more than once if there are fewer."""
-        some = split.take(torch.arange(count) % len(split))
+    def _images(self, count: int) -> Resident:
+        """So many images of the pool, some of them more than once if there are fewer.
+
+        Never of the test split, which nothing but the points of an audit may read.
+        """
+        pool = self._given.target.pool
+        some = pool.take(torch.arange(count) % len(pool))
         return Resident.of(some, self._model.preprocessing, self._device)
 
 

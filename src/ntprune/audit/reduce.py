@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ntprune.audit.protocol import Protocol
+from ntprune.audit.protocol import FEWEST, Protocol
 from ntprune.domains import Domain
 from ntprune.errors import SettingsError
 
@@ -65,8 +65,10 @@ class Reduction:
     def _grid(self, target: Domain) -> list[int]:
         pool = len(target.pool)
         grid = sorted(set(self.budgets or ()))
-        if len(grid) < 2 or grid[0] < 3:
-            raise SettingsError("--budgets needs at least two different counts, each at least 3")
+        if len(grid) < 2 or grid[0] < FEWEST:
+            raise SettingsError(
+                f"--budgets needs at least two different counts, each at least {FEWEST}"
+            )
         if grid[-1] > pool:
             raise SettingsError(
                 f"budget {grid[-1]} exceeds the {pool} images of the thief's pool of "

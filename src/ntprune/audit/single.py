@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ntprune.attacks import Attack, Stolen, attack_class, make_attack
-from ntprune.audit.protocol import QUICK
+from ntprune.audit.protocol import FEWEST, QUICK
 from ntprune.audit.subsets import subset
 from ntprune.domains import Domain, domain
 from ntprune.engine import Resident, accuracy, resolve_device
@@ -52,7 +52,7 @@ def single(
         release: folder of the released file.
         target: the unauthorised domain; the thief draws from its `pool` split.
         attack: name in the attack registry.
-        budget: how many target images the thief has.
+        budget: how many target images the thief has, at least 3.
         lr: peak learning rate of both.
         seed: of the thief.
         device: `auto`, `cpu`, `cuda`, ...
@@ -60,16 +60,16 @@ def single(
 
     Raises:
         UnknownNameError: no such attack.
-        SettingsError: a budget the pool can't serve, or a learning rate that is not positive.
+        SettingsError: a budget below 3 or above the pool, or a learning rate that is not positive.
         AuditError: the attack keeps the head and the target has other classes.
         DataInvalidError: the data of the source is not what the card was measured on.
         TrainingDivergedError: the loss was not finite at the end.
     """
     chosen, scratch = make_attack(attack), make_attack("scratch")
-    if not 1 <= budget <= len(target.pool):
+    if not FEWEST <= budget <= len(target.pool):
         raise SettingsError(
-            f"--budget {budget}: expected 1 to {len(target.pool)}, the images of the thief's pool "
-            f"of '{target.name}'"
+            f"--budget {budget}: expected {FEWEST} (an audit's fewest) to {len(target.pool)}, the "
+            f"images of the thief's pool of '{target.name}'"
         )
     if not 0 < lr < float("inf"):
         raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")

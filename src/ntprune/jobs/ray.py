@@ -60,8 +60,8 @@ class Ray(Engine):
         Raises:
             NtpruneError: a user's mistake that a job ran into.
             AuditError: a node does not see the folders of the audit.
-            SettingsError: Ray is not installed, there is no cluster at the address, or none of its
-                nodes has what a job books.
+            SettingsError: Ray is not installed, there is no cluster at the address, it runs another
+                version of Ray or Python, or none of its nodes has what a job books.
         """
         if not jobs:
             return
@@ -113,6 +113,15 @@ class Ray(Engine):
             raise SettingsError(
                 f"no Ray cluster answers at '{self.address}' (host:port or auto was expected): "
                 "start one with 'ray start --head', or leave --address out"
+            ) from error
+        except RuntimeError as error:
+            if "version mismatch" not in str(error).lower():
+                raise
+            # Ray is half connected by then, and another try would find it so.
+            ray.shutdown()
+            raise SettingsError(
+                f"the Ray cluster at '{self.address}' has other versions "
+                f"({' '.join(str(error).split())}): install the same Ray and Python here as there"
             ) from error
         try:
             yield ray
