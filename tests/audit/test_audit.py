@@ -31,7 +31,7 @@ from ntprune.release import load
 
 KEYS = [
     *("schema", "protocol", "release", "source", "target", "budgets", "scratch", "attacks"),
-    *("envelope", "controls", "flags", "missing", "versions", "cost"),
+    *("envelope", "controls", "threats", "flags", "missing", "versions", "cost"),
 ]
 
 

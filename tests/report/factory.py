@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ntprune.attacks import attack_class
 from ntprune.audit.schema import (
     Control,
     Cost,
@@ -23,6 +24,7 @@ SCRATCH = [0.35, 0.60, 0.86, 0.94, 0.965]
 UNPROTECTED = [0.50, 0.80, 0.94, 0.96, 0.97]
 MASKED = [0.30, 0.50, 0.80, 0.90, 0.95]
 NULL = [0.12] * 5
+THIEVES = ("finetune", "finetune-new-head", "masked", "masked-new-head", "null", "scratch")
 LAYERS = {
     "features.0.weight": 0.2673611,
     "features.3.weight": 0.8127170,
@@ -123,6 +125,7 @@ def report(
             "random": control(shifted(SCRATCH, -0.01), 0.62, 0.98),
             "null": Control(source=0.983, sparsity=0.98, attacks={"null": null}, envelope=null),
         },
+        "threats": {name: attack_class(name).threat for name in THIEVES},
         "flags": [],
         "versions": {"python": "3.11.7", "ntprune": "0.1.0", "torch": "2.6.0"},
         "cost": Cost(jobs=350, steps=182000, seconds=5230.4),
@@ -130,7 +133,7 @@ def report(
     return Report(**(values | changes))
 
 
-def flag(name: str = "lr-edge") -> Flag:
+def flag(name: str = "rate-on-edge") -> Flag:
     """A flag."""
     return Flag(name=name, message="The best learning rate of 'masked' is the highest one tried.")
 

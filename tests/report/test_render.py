@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.report.factory import MASKED, control, curve, flag, history, report, shifted, write
 
+from ntprune.attacks import attack_class
+from ntprune.audit.entries import entries
 from ntprune.errors import AuditError, OutputError
 from ntprune.report import render
 from ntprune.report.history import panels_of
@@ -91,11 +93,69 @@ def test_no_table_or_figure_of_results_without_its_protocol(made: tuple[str, str
 
 def test_flags_and_their_absence(made: tuple[str, str], tmp_path: Path) -> None:
     for document in made:
-        assert "docs/flags.md#lr-edge" in document
         assert "highest one tried" in document
+        assert "What the flags mean" in document
     out = render([write(tmp_path / "audit", report())], tmp_path / "r.html")
     for file in (out, out.with_suffix(".md")):
         assert "No flag was raised." in file.read_text()
+        assert "What the flags mean" not in file.read_text()
+
+
+def test_a_flag_leads_to_its_entry(tmp_path: Path) -> None:
+    """Once, however many audits raise it, and in the very words of the documentation."""
+    audit = report(flags=[flag(name) for name in entries()])
+    folders = [write(tmp_path / name, audit) for name in ("a", "b")]
+    out = render(folders, tmp_path / "r.html")
+    page, twin = (
+        html.unescape(re.sub("</?code>", "`", file.read_text()))
+        for file in (out, out.with_suffix(".md"))
+    )
+    for name, entry in entries().items():
+        assert page.count(f'<a href="#flag-{name}">{name}</a>') == 2
+        assert page.count(f'<h3 id="flag-{name}">') == 1
+        assert twin.count(f"[{name}](#flag-{name})") == 2
+        assert twin.count(f'<a id="flag-{name}">') == 1
+        assert f"<li><strong>Raised when</strong> {entry.raised}\n</li>" in page
+        assert f"<li><strong>Meaning:</strong> {entry.meaning}\n</li>" in page
+        assert f"<li><strong>What to do:</strong> {entry.remedy}\n</li>" in page
+        assert (
+            f"- **Raised when** {entry.raised}\n- **Meaning:** {entry.meaning}\n"
+            f"- **What to do:** {entry.remedy}\n"
+        ) in twin
+
+
+def test_a_flag_of_another_version_is_named_without_a_link(tmp_path: Path) -> None:
+    audit = report(flags=[flag("of-old"), flag(f'"{HOSTILE}')])
+    out = render([write(tmp_path / "audit", audit)], tmp_path / "r.html")
+    page, twin = out.read_text(), out.with_suffix(".md").read_text()
+    assert "<strong>of-old</strong> The best" in page
+    assert "- **of-old**: The best" in twin
+    for document in (page, twin):
+        assert "#flag-" not in document
+        assert "<script" not in document
+
+
+def test_what_each_thief_needs(made: tuple[str, str], tmp_path: Path) -> None:
+    page, twin = made
+    assert page.count("<summary>What each thief needs</summary>") == 1
+    row = ("mix", "yes", "yes", "yes", "free", "any", "the architecture and labelled source images")
+    assert f"| {' | '.join(('masked', 'yes', 'yes', 'no', 'kept', 'kept'))} |" in twin
+    threats = {name: attack_class("mix").threat for name in ("mix", "mix@sgd", "mix@long")}
+    out = render([write(tmp_path / "a", report(threats=threats))], tmp_path / "r.html")
+    cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
+    assert out.read_text().count(f'<th scope="row">mix</th>{cells}') == 1
+    assert out.with_suffix(".md").read_text().count(f"| {' | '.join(row)} |") == 1
+
+
+def test_an_older_report_says_nothing_of_needs(tmp_path: Path) -> None:
+    folder = write(tmp_path / "audit", report())
+    file = folder / "report.json"
+    content = json.loads(file.read_text())
+    del content["threats"]
+    file.write_text(json.dumps(content))
+    out = render([folder], tmp_path / "r.html")
+    assert "What each thief needs" not in out.read_text()
+    assert "Must know" not in out.with_suffix(".md").read_text()
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

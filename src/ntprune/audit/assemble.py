@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ntprune.attacks import ThreatModel, attack_class
 from ntprune.audit.curves import choice, curve, envelope, scratch_curve
 from ntprune.audit.flags import Evidence, raise_flags
 from ntprune.audit.plan import Plan
 from ntprune.audit.points import Point, covered, grid
+from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Control, Cost, Curve, Missing, Report, SourceChange
 from ntprune.errors import AuditError
 from ntprune.release.card import versions
@@ -104,6 +106,7 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         attacks=attacks,
         envelope=overall,
         controls=controls,
+        threats=_threats(plan),
         flags=flags,
         missing=findings.missing,
         versions=versions(),
@@ -114,6 +117,13 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             seconds=round(sum(result["seconds"] for result in findings.costs), 1),
         ),
     )
+
+
+def _threats(plan: Plan) -> dict[str, ThreatModel]:
+    """What a thief needs for each attack that was planned, training from scratch included."""
+    subjects = ("release", *plan.protocol.controls)
+    names = [name for subject in subjects for name in plan.attacks_on(subject)]
+    return {name: attack_class(procedure(name)).threat for name in (*names, *plan.yardsticks)}
 
 
 def _beside(findings: Findings, what: str) -> dict[str, tuple[float, float]]:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ntprune.attacks import ThreatModel
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -80,7 +82,7 @@ class Flag(_Frozen):
     """Something a reader must know before believing the numbers.
 
     Attributes:
-        name: anchor in the documentation of flags.
+        name: key of its entry (`ntprune.audit.entries`).
         message: what was seen, in one sentence.
     """
 
@@ -121,7 +123,13 @@ class Cost(_Frozen):
 
 
 class Report(_Frozen):
-    """`report.json`. `release` is the release's card."""
+    """`report.json`.
+
+    Attributes:
+        release: the release's card.
+        threats: what a thief needs for each attack on the release, on a control or from scratch,
+            by the attack's name. Empty in reports of older versions.
+    """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     protocol: str
@@ -133,6 +141,7 @@ class Report(_Frozen):
     attacks: dict[str, Curve]
     envelope: Envelope
     controls: dict[str, Control]
+    threats: dict[str, ThreatModel] = Field(default_factory=dict)
     flags: list[Flag]
     missing: list[Missing] = Field(default_factory=list)
     versions: dict[str, str]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ntprune.attacks import attack_class, attack_names
+from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Curve, ScratchCurve
 from ntprune.report.load import Audit
 from ntprune.report.text import (
@@ -115,6 +116,45 @@ def _summary(attack: str, known: set[str]) -> str:
     if kind not in known:
         return NONE
     return attack_class(kind).summary + (f"; recipe {clean(recipe)}" if recipe else "")
+
+
+def needs(audit: Audit, protocol: str) -> Table | None:
+    """What the thief of each attack must have and know; None where it isn't recorded.
+
+    A recipe changes nothing about it, so `finetune@sgd` stands with `finetune`.
+    """
+    threats = {procedure(name): threat for name, threat in audit.report.threats.items()}
+    if not threats:
+        return None
+    rows = [
+        (
+            clean(name),
+            written(threat.weights),
+            written(threat.labels),
+            written(threat.source),
+            threat.mask,
+            threat.head,
+            clean(threat.knowledge),
+        )
+        for name, threat in threats.items()
+    ]
+    return Table(
+        "What the thief of each attack must have and know, those on controls included. Mask: "
+        "free, pruned weights may grow back; kept, they stay zero. Head: kept, the released one; "
+        "new, a fresh one; any, the released one where it fits the target's classes. None: no "
+        f"released weight is in the thief's model; {protocol}.",
+        (
+            "Attack",
+            "Released weights",
+            "Target labels",
+            "Source images",
+            "Mask",
+            "Head",
+            "Must know",
+        ),
+        tuple(rows),
+        words=tuple(range(7)),
+    )
 
 
 def chosen(audit: Audit, protocol: str) -> Table | None:

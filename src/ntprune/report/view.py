@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ntprune.audit.entries import entries
 from ntprune.report import tables
 from ntprune.report.load import Audit
 from ntprune.report.tables import Table
@@ -23,11 +24,25 @@ class KeyNumber:
 
 @dataclass(frozen=True)
 class FlagView:
-    """A flag, its sentence and where the documentation explains it."""
+    """A flag, its sentence, and whether the report has an entry that explains it."""
 
     name: str
     message: str
-    anchor: str
+    explained: bool
+
+
+# Text in pieces, with whether each is code.
+Prose = tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """What a flag says: when it is raised, what that means, what to do."""
+
+    name: str
+    raised: Prose
+    meaning: Prose
+    remedy: Prose
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class Section:
     Attributes:
         title: source, target and method.
         protocol: name of the protocol and number of runs, to stand beside numbers.
+        needs: what the thief of each attack needs; None where it isn't recorded.
         chosen: what the thief would have used at each budget; None where it isn't recorded.
         settings: of the method, the model and the audit.
     """
@@ -48,6 +64,7 @@ class Section:
     key_numbers: tuple[KeyNumber, ...]
     attacks: Table
     gaps: Table
+    needs: Table | None
     chosen: Table | None
     controls: Table
     flags: tuple[FlagView, ...]
@@ -59,11 +76,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole report; `summary` where there are several audits."""
+    """The whole report.
+
+    Attributes:
+        summary: where there are several audits.
+        entries: of every flag that any of them raised.
+    """
 
     title: str
     summary: Table | None
     sections: tuple[Section, ...]
+    entries: tuple[EntryView, ...]
 
 
 def build(audits: Sequence[Audit]) -> Page:
@@ -71,7 +94,7 @@ def build(audits: Sequence[Audit]) -> Page:
     sections = tuple(section(audit) for audit in audits)
     summary = _summary(audits, sections) if len(audits) > 1 else None
     title = sections[0].title if summary is None else f"{len(audits)} audits"
-    return Page(title, summary, sections)
+    return Page(title, summary, sections, _entries(audits))
 
 
 def section(audit: Audit) -> Section:
@@ -88,17 +111,31 @@ def section(audit: Audit) -> Section:
         key_numbers=_key_numbers(audit),
         attacks=tables.attacks(audit, protocol),
         gaps=tables.gaps(audit, protocol),
+        needs=tables.needs(audit, protocol),
         chosen=tables.chosen(audit, protocol),
         controls=tables.controls(audit, protocol),
         flags=tuple(
-            FlagView(clean(f.name), clean(f.message), f"docs/flags.md#{clean(f.name)}")
-            for f in report.flags
+            FlagView(clean(f.name), clean(f.message), f.name in entries()) for f in report.flags
         ),
         source=tables.source(audit, protocol),
         layers=tables.layers(audit),
         history=tables.history(audit),
         settings=tables.settings(audit),
     )
+
+
+def _entries(audits: Sequence[Audit]) -> tuple[EntryView, ...]:
+    raised = {flag.name for audit in audits for flag in audit.report.flags}
+    return tuple(
+        EntryView(name, _prose(entry.raised), _prose(entry.meaning), _prose(entry.remedy))
+        for name, entry in entries().items()
+        if name in raised
+    )
+
+
+def _prose(text: str) -> Prose:
+    # Backticks come in pairs, so every other piece is code.
+    return tuple((part, bool(i % 2)) for i, part in enumerate(text.split("`")))
 
 
 def _title(audit: Audit) -> str:
