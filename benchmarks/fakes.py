@@ -1,4 +1,4 @@
-"""Fake defences: the figure each is sold on beside what an audit finds.
+"""Fake defences: the figures each is sold on beside what an audit finds.
 
 `python -m benchmarks.fakes --source mnist --target usps --protocol standard`
 
@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.fake import Fake
+from tests.fakes.fake import MARGIN, Fake
 from tests.fakes.table import FAKES
 
 import ntprune
-from ntprune.audit import audit
+from ntprune.audit import Report, audit
 from ntprune.domains import Domain
 from ntprune.experiments.machine import machine
 from ntprune.methods import pretrain
+from ntprune.metrics import mean_gap
 from ntprune.release import Release, load
 from ntprune.release.atomic import write_file
 
@@ -103,11 +104,15 @@ def measure(
         source, target: domains.
         out: folder for releases, audits and the ledger they share.
         rules: `protocol` and other arguments of `ntprune.audit`.
+
+    Returns:
+        A row of the record. `naive` and `naive_bare` are the seller's figure (accuracy, 0 to 1) for
+        the fake and for the unprotected model, `naive_mean_gap` and `naive_bare_mean_gap` the mean
+        gaps of the seller's thief over the audit's budgets.
     """
     place = out / fake.name
     if not place.exists():
         fake.make(base, source, target).save(place)
-    sold = _sold(fake, load(place), base, target, out / f"{fake.name}.json")
     found = audit(
         place,
         target,
@@ -116,12 +121,19 @@ def measure(
         ledger=out / "jobs",
         **rules,
     ).report
+    release, kept = load(place), out / "sold"
+    naive = _sold(fake, release, target, found.budgets, kept / f"{fake.name}.json")
+    naive_bare = _sold(fake, base, target, found.budgets, kept / f"{fake.name}-unprotected.json")
     bare = found.controls["unprotected"].envelope.mean_gap
     flags = {flag.name for flag in found.flags}
     return {
         "fake": fake.name,
         "pitch": fake.pitch.words,
-        **sold,
+        "naive": naive[fake.pitch.samples],
+        "naive_bare": naive_bare[fake.pitch.samples],
+        "fooled": naive[fake.pitch.samples] < naive_bare[fake.pitch.samples] - MARGIN,
+        "naive_mean_gap": _gap(naive, found),
+        "naive_bare_mean_gap": _gap(naive_bare, found),
         "source_drop_pp": found.source.drop_pp,
         "protocol": found.protocol,
         "budgets": found.budgets,
@@ -133,54 +145,84 @@ def measure(
         "best_attack": max(found.attacks, key=lambda name: found.attacks[name].mean_gap),
         "flags": sorted(flags),
         "naming_flags": sorted(flags & fake.flags),
+        "unnamed_flags": sorted(fake.flags - flags),
         "seconds": found.cost.seconds,
     }
 
 
 def _sold(
-    fake: Fake, release: Release, base: Release, target: Domain, file: Path
-) -> dict[str, float]:
-    """The seller's figure for the fake and for the unprotected model, kept in `file`."""
-    if not file.exists():
-        figures = {"naive": fake.pitch(release, target), "naive_bare": fake.pitch(base, target)}
-        write_file(file, json.dumps(figures).encode())
-    kept: dict[str, float] = json.loads(file.read_bytes())
-    return kept
+    fake: Fake, release: Release, target: Domain, budgets: Sequence[int], file: Path
+) -> dict[int, float]:
+    """The seller's accuracy of `release` by target images; what `file` has is not measured again.
+
+    Counts are the one that the fake is sold on, and `budgets`.
+    """
+    kept: dict[str, float] = json.loads(file.read_bytes()) if file.exists() else {}
+    for n in sorted({fake.pitch.samples, *budgets}):
+        if str(n) not in kept:
+            kept[str(n)] = fake.pitch(release, target, n)
+            write_file(file, json.dumps(kept).encode())
+    return {int(n): accuracy for n, accuracy in kept.items()}
+
+
+def _gap(naive: dict[int, float], found: Report) -> float:
+    """The seller's thief in the unit of the audit: its mean gap to the audit's own scratch."""
+    curve = [naive[n] for n in found.budgets]
+    return round(mean_gap(found.budgets, curve, found.scratch.curve), 4)
 
 
 def table(document: dict[str, Any]) -> str:
     """Markdown: one row a fake."""
     rows = document["fakes"]
     head = (
-        "| fake | sold on | naive number (unprotected) | audited number (95 %) | share of the "
-        "unprotected's | strongest attack | flags | source drop |\n" + "|---" * 8 + "|\n"
+        "| fake | sold on | naive number (unprotected) | fools it | naive mean gap (unprotected) | "
+        "audited mean gap (95 %) | share of the unprotected's | strongest attack | flags | "
+        "source drop |\n" + "|---" * 10 + "|\n"
     )
     cells = [
         [
             f"`{row['fake']}`",
             row["pitch"],
             f"{100 * row['naive']:.1f} % ({100 * row['naive_bare']:.1f} %)",
+            "yes" if row["fooled"] else "**no**",
+            f"{row['naive_mean_gap']:+.3f} ({row['naive_bare_mean_gap']:+.3f})",
             f"{row['mean_gap']:+.3f} ({row['ci95'][0]:+.3f} to {row['ci95'][1]:+.3f})",
             f"{row['share']:.0%} (wanted {row['wanted_share']:.0%})",
             f"`{row['best_attack']}`",
-            ", ".join(
-                f"**{flag}**" if flag in row["naming_flags"] else flag for flag in row["flags"]
-            )
-            or "none",
+            _flags(row),
             f"{row['source_drop_pp']:+.2f} pp",
         ]
         for row in rows
     ]
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in cells) + _notes(document)
+
+
+def _flags(row: dict[str, Any]) -> str:
+    raised = [f"**{f}**" if f in row["naming_flags"] else f for f in row["flags"]]
+    return ", ".join(raised + [f"{f} is missing" for f in row["unnamed_flags"]]) or "none"
+
+
+def _notes(document: dict[str, Any]) -> str:
+    """What the table is of, and which of its rows show nothing that was hidden."""
+    rows = document["fakes"]
     first = rows[0]
-    notes = (
+    plain = [f"`{row['fake']}`" for row in rows if not row["fooled"]]
+    honest = (
+        f" On this pair {', '.join(plain)} did not fool the evaluation sold on (less than "
+        f"{100 * MARGIN:.0f} points below the unprotected model): there the audit had nothing to "
+        "uncover."
+        if plain
+        else ""
+    )
+    return (
         f"\n{document['source']} → {document['target']}, {first['protocol']}, budgets "
         f"{', '.join(map(str, first['budgets']))}; unprotected mean gap "
         f"{first['unprotected_mean_gap']:+.3f}, source test accuracy "
-        f"{100 * document['base']['source']['test']:.2f} %. Naive numbers: two thieves. Flags in "
-        f"bold name the trick. {document['machine']['processor']}, torch "
+        f"{100 * document['base']['source']['test']:.2f} %. Naive numbers: two thieves; naive mean "
+        f"gaps: the same thieves at these budgets, to the audit's scratch.{honest} Flags in bold "
+        f"name the trick. {document['machine']['processor']}, torch "
         f"{document['machine']['versions']['torch']}. `{document['command']}`\n"
     )
-    return head + "".join(f"| {' | '.join(row)} |\n" for row in cells) + notes
 
 
 def filled(page: str, found: str) -> str:

@@ -122,10 +122,10 @@ def test_scales_reach_the_flags() -> None:
 
     given = findings()
     assert "unusual-scale" not in raised(given)
-    given.singles["release"] |= {"scales": {"a": 9.0, "b": 1.0}, "strays": {"n": 0.0}}
-    given.singles["unprotected"] |= {"scales": {"a": 8.0}, "strays": {"n": 0.0}}
+    given.singles["release"] |= {"whole_scales": {"a": 9.0, "b": 1.0}, "strays": {"n": 0.0}}
+    given.singles["unprotected"] |= {"whole_scales": {"a": 8.0}, "strays": {"n": 0.0}}
     assert "unusual-scale" not in raised(given)
-    given.singles["unprotected"]["scales"]["a"] = 0.1
+    given.singles["unprotected"]["whole_scales"]["a"] = 0.1
     assert "unusual-scale" in raised(given)
 
 

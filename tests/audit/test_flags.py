@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.release.toys import PROTOCOL
 
 from ntprune.audit import Recipe
 from ntprune.audit.flags import CHECKS, Evidence, raise_flags
 from ntprune.audit.points import Point
 from ntprune.audit.protocol import PAPER
+from ntprune.audit.scales import filter_directions
 from ntprune.audit.schema import Control, Curve, Envelope, Missing, ScratchCurve
 
 WIDE = PROTOCOL.model_copy(update={"recipe": Recipe(lrs=(1e-3, 3e-3, 1e-2)), "seeds": 3})
@@ -59,6 +61,17 @@ def other(attack: str, *lrs: float) -> list[Point]:
 
 
 VARIED = WIDE.model_copy(update={"variants": {"sgd": Recipe(lrs=(3e-3, 1e-2, 3e-2, 1e-1))}})
+FILTERS = torch.randn(100, 36, generator=torch.Generator().manual_seed(0))
+(BARE,) = filter_directions({"a": FILTERS}).values()
+
+
+def turned(count: int) -> str:
+    """`BARE` with the first `count` of its 100 filters pointing elsewhere."""
+    changed = FILTERS.clone()
+    changed[:count] = changed[:count].flip(1)
+    return filter_directions({"a": changed})["a"]
+
+
 RISING = points(1e-3, 3e-3, falling=0.3)
 
 CALM = Evidence(
@@ -197,13 +210,28 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "large weights": (
         "unusual-scale",
-        {"scales": {"a": (0.1, 0.1), "b": (3.1, 0.1)}},
-        {"scales": {"a": (0.1, 0.1), "b": (2.9, 0.1)}},
+        {"whole_scales": {"a": (0.1, 0.1), "b": (0.32, 0.1)}},
+        {"whole_scales": {"a": (0.1, 0.1), "b": (0.31, 0.1)}},
+    ),
+    "large survivors of a mask": (
+        "unusual-scale",
+        {"whole_scales": {"b": (0.9, 0.1)}},
+        {"scales": {"b": (0.9, 0.1)}, "whole_scales": {"b": (0.09, 0.1)}},
     ),
     "small weights": (
         "unusual-scale",
-        {"scales": {"b": (0.001, 0.1)}},
-        {"scales": {"b": (0.004, 0.1)}},
+        {"scales": {"b": (0.031, 0.1)}},
+        {"scales": {"b": (0.032, 0.1)}},
+    ),
+    "few survivors of a mask": (
+        "unusual-scale",
+        {"scales": {"b": (0.01, 0.1)}},
+        {"scales": {"b": (0.1, 0.1)}, "whole_scales": {"b": (0.01, 0.1)}},
+    ),
+    "a large head": (
+        "unusual-scale",
+        {"whole_scales": {"h": (1.01, 0.1)}, "head_directions": {"h": (BARE, BARE)}},
+        {"whole_scales": {"h": (0.99, 0.1)}, "head_directions": {"h": (BARE, BARE)}},
     ),
     "weights that are no numbers": ("unusual-scale", {"scales": {"b": (0.0, 0.1)}}, {}),
     "stray statistics": (
@@ -213,8 +241,28 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "directions": (
         "same-encoder",
-        {"directions": {"a": (1.0, 1.00001), "b": (0.5, 0.5)}},
-        {"directions": {"a": (1.0, 1.00001), "b": (0.5, 0.51)}},
+        {"directions": {"a": (turned(10), BARE)}},
+        {"directions": {"a": (turned(11), BARE)}},
+    ),
+    "directions over all weights": (
+        "same-encoder",
+        {"directions": {"a": (turned(15), BARE), "b": (BARE, BARE)}},
+        {"directions": {"a": (turned(25), BARE), "b": (BARE, BARE)}},
+    ),
+    "a turned head": (
+        "head-only",
+        {"directions": {"a": (BARE, BARE)}, "head_directions": {"h": (turned(11), BARE)}},
+        {"directions": {"a": (BARE, BARE)}, "head_directions": {"h": (turned(10), BARE)}},
+    ),
+    "a turned head on a turned encoder": (
+        "head-only",
+        {"directions": {"a": (BARE, BARE)}, "head_directions": {"h": (turned(90), BARE)}},
+        {"directions": {"a": (turned(90), BARE)}, "head_directions": {"h": (turned(90), BARE)}},
+    ),
+    "a new head beside a repaired one": (
+        "head-only",
+        gaps(finetune=-0.2, finetune_new_head=0.15, rescale=0.09),
+        gaps(finetune=-0.2, finetune_new_head=0.15, rescale=0.11),
     ),
     "a plain mask": (
         "plain-mask",
@@ -340,7 +388,7 @@ def test_all_that_is_unfair_about_the_paper_s_protocol_is_said() -> None:
 
 
 def test_the_layers_of_an_unusual_file_are_named() -> None:
-    odd = {"scales": {"a": (9.0, 0.1), "b": (0.1, 0.1)}, "strays": {"c": 1.0, "d": 0.1}}
+    odd = {"whole_scales": {"a": (9.0, 0.1), "b": (0.1, 0.1)}, "strays": {"c": 1.0, "d": 0.1}}
     (flag,) = raise_flags(replace(CALM, **odd))
     assert "(a) and BatchNorm" in flag.message
     assert "(c)" in flag.message

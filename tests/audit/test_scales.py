@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.audit.test_flags import CALM
 from tests.fakes.fake import Fake
 from tests.fakes.table import FAKES
+from torch import Tensor
 
 from ntprune.audit.flags import raise_flags
-from ntprune.audit.scales import filter_directions, stray_statistics, weight_scales
+from ntprune.audit.scales import (
+    filter_directions,
+    head_weights,
+    kept_directions,
+    stray_statistics,
+    weight_scales,
+    whole_scales,
+)
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods import make_method
@@ -25,15 +35,21 @@ def images(tiny_base: Release, tiny_source: Domain) -> Resident:
 
 
 def flags(model: Model, base: Release, images: Resident) -> set[str]:
-    ours, bare = weight_scales(model), weight_scales(base.model)
-    scales = {name: (ours[name], bare[name]) for name in ours}
-    strays = stray_statistics(model, images)
-    ours, bare = filter_directions(model), filter_directions(base.model)
+    """What the two files raise, with nothing attacked."""
+    ours, bare = (
+        {
+            "scales": weight_scales(seen),
+            "whole_scales": whole_scales(seen),
+            "directions": filter_directions(seen.prunable()),
+            "head_directions": filter_directions(head_weights(seen)),
+        }
+        for seen in (model, base.model)
+    )
     found = {
-        "scales": scales,
-        "strays": strays,
-        "directions": {name: (ours[name], bare[name]) for name in ours},
+        what: {name: (value, bare[what][name]) for name, value in values.items()}
+        for what, values in ours.items()
     }
+    found["strays"] = stray_statistics(model, images)
     return {flag.name for flag in raise_flags(replace(CALM, **found))}
 
 
@@ -43,7 +59,10 @@ def test_fakes_that_play_with_scales_are_seen(
 ) -> None:
     made = fake.make(tiny_base, tiny_source, tiny_target)
     seen = flags(made.model, tiny_base, images)
-    assert seen == fake.flags & {"unusual-scale", "same-encoder"}
+    # Each of them but the mask shows in the file, by the flag that names it.
+    in_the_file = {"unusual-scale", "head-only"}
+    assert fake.flags & in_the_file <= seen <= fake.flags | fake.also
+    assert ("same-encoder" in seen) == ("same-encoder" in fake.also)
 
 
 @pytest.mark.parametrize("method", ["magnitude", "random"])
@@ -52,6 +71,88 @@ def test_sparse_networks_are_not(
 ) -> None:
     made = make_method(method, sparsity=0.95, steps=60, batch=32)(tiny_base, tiny_source)
     assert flags(made.model, tiny_base, images) == set()
+
+
+def noisy(weight: Tensor) -> None:
+    """A tenth of a percent of every filter's length."""
+    noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    lengths, norms = (value.flatten(1).norm(dim=1) for value in (noise, weight))
+    weight.add_(noise * (1e-3 * norms / lengths).view(-1, *[1] * (weight.dim() - 1)))
+
+
+def without_the_first(weight: Tensor) -> None:
+    weight[0] = 0
+
+
+def larger(weight: Tensor) -> None:
+    weight.mul_(25)
+
+
+def other_way_round(weight: Tensor) -> None:
+    weight[::2].neg_()
+
+
+@pytest.mark.parametrize("change", [noisy, larger, other_way_round])
+@torch.no_grad()
+def test_the_same_encoder_is_known_again(
+    change: Callable[[Tensor], None], tiny_base: Release, images: Resident
+) -> None:
+    model = tiny_base.model.copy()
+    for weight in model.prunable().values():
+        change(weight)
+    assert "same-encoder" in flags(model, tiny_base, images)
+
+
+@torch.no_grad()
+def test_one_filter_does_not_hide_the_others(tiny_base: Release, images: Resident) -> None:
+    for name in tiny_base.model.prunable():
+        model = tiny_base.model.copy()
+        without_the_first(model.prunable()[name])
+        assert "same-encoder" in flags(model, tiny_base, images)
+
+
+def test_a_factor_of_29_is_seen(tiny_base: Release, images: Resident) -> None:
+    """And one of 4, on one weight."""
+    for by in (29, 4, 1 / 4, 1 / 29):
+        model = tiny_base.model.copy()
+        with torch.no_grad():
+            model.encoder[3].weight.mul_(by)
+            model.encoder[4].running_mean.mul_(by)
+            model.encoder[4].running_var.mul_(by**2)
+        assert flags(model, tiny_base, images) == {"unusual-scale", "same-encoder"}
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.9])
+def test_another_encoder_is_another(
+    sparsity: float, tiny_base: Release, tiny_source: Domain, images: Resident
+) -> None:
+    """Fine-tuned on the source in good faith, pruned or not."""
+    method = make_method("magnitude", sparsity=sparsity, steps=200, batch=32, lr=1e-2)
+    made = method(tiny_base, tiny_source)
+    assert flags(made.model, tiny_base, images) == set()
+
+
+def test_directions_are_small_and_of_every_filter(tiny_base: Release) -> None:
+    weights = tiny_base.model.prunable()
+    found = filter_directions(weights)
+    assert set(found) == set(weights)
+    assert sum(map(len, found.values())) < 12 * sum(len(w) for w in weights.values())
+    assert filter_directions(weights) == found
+    assert kept_directions({name: (text, text) for name, text in found.items()}) == 1
+    assert kept_directions({}) == 0
+    first, *_, last = found.values()
+    assert kept_directions({"other shapes": (first, last)}) == 0
+
+
+@pytest.mark.parametrize(("cosine", "share"), [(0.999, 1.0), (0.95, 0.2), (0.7, 0.0)])
+def test_a_cosine_of_99_percent_is_the_border(cosine: float, share: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    bare, other = (F.normalize(torch.randn(400, 72, generator=draw)) for _ in range(2))
+    across = F.normalize(other - (other * bare).sum(1, keepdim=True) * bare)
+    turned = cosine * bare + (1 - cosine**2) ** 0.5 * across
+    ours, theirs = (filter_directions({"a": filters})["a"] for filters in (turned, bare))
+    found = kept_directions({"a": (ours, theirs)})
+    assert found == 1 if share == 1 else found <= share
 
 
 def test_scales_are_of_what_is_not_zero(tiny_base: Release) -> None:
@@ -67,6 +168,9 @@ def test_scales_are_of_what_is_not_zero(tiny_base: Release) -> None:
     assert after[name] == pytest.approx(3)
     assert set(before) - set(after) == {"classifier.2.weight"}
     assert all(after[other] == before[other] for other in after if other != name)
+    whole = whole_scales(model)
+    assert whole[name] == pytest.approx(3 / 2**0.5)
+    assert whole["classifier.2.weight"] == 0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
@@ -76,6 +180,7 @@ def test_a_file_may_hold_anything(value: float, tiny_base: Release, images: Resi
         model.encoder[0].weight.fill_(value)
         model.encoder[1].running_var.fill_(value)
     assert weight_scales(model)["features.0.weight"] == (1.0 if value < 0 else 0.0)
+    assert filter_directions(model.prunable()).keys() == model.prunable().keys()
     assert stray_statistics(model, images)["features.1"] == 1.0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from benchmarks.fakes import END, START, base_model, filled, measure, table
-from tests.fakes.fake import Fake
+from tests.fakes.fake import TRICKS, Fake
 from tests.fakes.table import FAKES
 
 import ntprune
@@ -53,7 +53,8 @@ def test_the_audit_sees_through(fake: Fake, base: Release, source: Domain, ledge
         rules = REDUCED.model_copy(update={"name": "reduced-mask/1", "controls": controls})
     row = measured(fake, base, source, target, ledger, rules)
     assert row["share"] >= fake.share, row
-    assert row["naming_flags"], row
+    assert not row["unnamed_flags"], row
+    assert TRICKS.intersection(row["flags"]) <= fake.flags | fake.also, "called what it is not"
 
 
 def test_the_record(base: Release, source: Domain, target: Domain, tmp_path: Path) -> None:
@@ -65,7 +66,12 @@ def test_the_record(base: Release, source: Domain, target: Domain, tmp_path: Pat
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "jobs").glob("*.json")}
     assert row["naive"] < 0.2 < row["naive_bare"]
     assert row["share"] < 0, "kept-head fine-tuning alone is fooled"
-    assert set(row["naming_flags"]) == {"unusual-scale", "chance-level", "same-encoder"}
+    assert row["fooled"]
+    assert row["naive_mean_gap"] < 0
+    assert row["naive_mean_gap"] < row["naive_bare_mean_gap"] - 0.1
+    assert row["naming_flags"] == ["unusual-scale"]
+    assert row["unnamed_flags"] == ["normalisation-games"], "nothing that repairs it was tried"
+    assert {"chance-level", "same-encoder"} <= set(row["flags"])
     document = {
         "command": "python -m benchmarks.fakes",
         "source": source.name,
@@ -76,8 +82,14 @@ def test_the_record(base: Release, source: Domain, target: Domain, tmp_path: Pat
     }
     text = table(json.loads(json.dumps(document)))
     assert "**unusual-scale**" in text
+    assert "normalisation-games is missing |" in text
+    assert f"({row['naive_bare_mean_gap']:+.3f}) |" in text
+    assert "did not fool" not in text
     lines = text.splitlines()
-    assert {line.count("|") for line in lines[:3]} == {9}
+    assert {line.count("|") for line in lines[:3]} == {11}
+    document["fakes"] = [row, row | {"fake": "fake-honest", "fooled": False}]
+    assert "On this pair `fake-honest` did not fool" in table(document)
+    assert "| **no** |" in table(document)
     page = (Path(__file__).parents[2] / "docs" / "fakes.md").read_text()
     once = filled(page, text)
     assert text in once

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.fakes.fake import Fake
+from tests.fakes.fake import MARGIN, TRICKS, Fake
+from tests.fakes.mask import lying_card
 from tests.fakes.surgery import pairs
 from tests.fakes.table import FAKES
 
+from ntprune.audit.prepare import prepare
 from ntprune.domains import Domain
 from ntprune.engine import Resident
+from ntprune.errors import ReleaseInvalidError
 from ntprune.release import Release, check, load
 
-# What the seller's figure must lie below the unprotected model's, in accuracy.
-MARGIN = 0.07
 EXACT = [fake for fake in FAKES if fake.loses == 0]
 
 
@@ -67,6 +68,19 @@ def test_it_is_a_release_like_any_other(
     assert all(torch.equal(before[k], v) for k, v in base.model.module.state_dict().items())
 
 
+def test_a_card_that_denies_the_mask_is_refused(
+    base: Release, source: Domain, target: Domain, tmp_path: Path
+) -> None:
+    place = lying_card(base, source, target).save(tmp_path / "fake-lying-card")
+    assert load(place).card.sparsity == 0
+    with pytest.raises(ReleaseInvalidError) as refused:
+        prepare(place, target, source=source)
+    assert str(refused.value) == (
+        f"{place}: 90.0 % of the weights are zero, but the masks cover only 0.0 %: release it "
+        "with the masks that it was pruned by"
+    )
+
+
 def test_every_convolution_is_tampered_with(base: Release) -> None:
     convolutions = [m for m in base.model.module.modules() if isinstance(m, torch.nn.Conv2d)]
     assert [first for first, _ in pairs(base.model)] == convolutions
@@ -75,6 +89,10 @@ def test_every_convolution_is_tampered_with(base: Release) -> None:
 def test_names() -> None:
     assert len({fake.name for fake in FAKES}) == len(FAKES)
     page = (Path(__file__).parents[2] / "docs" / "fakes.md").read_text()
+    assert "`fake-lying-card`" in page
     for fake in FAKES:
-        assert f"`{fake.name}`" in page
-        assert all(f"flags.md#{flag}" in page for flag in fake.flags)
+        assert fake.flags
+        assert fake.flags.isdisjoint(fake.also)
+        assert fake.flags | fake.also <= TRICKS
+        entry = page.partition(f"### `{fake.name}`\n")[2].partition("\n#")[0]
+        assert all(f"flags.md#{flag}" in entry for flag in fake.flags | fake.also), fake.name

@@ -90,7 +90,9 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
             controls=controls,
             missing=findings.missing,
             scales=_beside(findings, "scales"),
+            whole_scales=_beside(findings, "whole_scales"),
             directions=_beside(findings, "directions"),
+            head_directions=_beside(findings, "head_directions"),
             strays=findings.singles["release"].get("strays", {}),
         )
     )
@@ -126,8 +128,8 @@ def _threats(plan: Plan) -> dict[str, ThreatModel]:
     return {name: attack_class(procedure(name)).threat for name in (*names, *plan.yardsticks)}
 
 
-def _beside(findings: Findings, what: str) -> dict[str, tuple[float, float]]:
-    """A figure of each weight in the release and in the unprotected model.
+def _beside(findings: Findings, what: str) -> dict[str, tuple[Any, Any]]:
+    """What a job says of each weight in the release and in the unprotected model.
 
     Ledgers of older versions may not have it.
     """

@@ -20,9 +20,12 @@ class Evidence:
         classes: how many the target has.
         points: every attacked point.
         scratch, attacks, envelope, controls: as in the report.
-        scales: of each weight, root mean square in the release and in the unprotected model.
-        directions: of each encoder weight, a number for the directions of its filters in the
-            release and in the unprotected model.
+        scales: of each weight, root mean square of its non-zero entries in the release and in the
+            unprotected model.
+        whole_scales: the same with its zeros.
+        directions, head_directions: of each weight of the encoder and of the head, where its
+            filters point in the release and in the unprotected model, as `filter_directions` has
+            it.
         strays: of each BatchNorm of the release, the share of channels whose running statistics
             are not those of source images.
         missing: what could not be measured.
@@ -37,7 +40,9 @@ class Evidence:
     envelope: Envelope
     controls: dict[str, Control]
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
-    directions: dict[str, tuple[float, float]] = field(default_factory=dict)
+    whole_scales: dict[str, tuple[float, float]] = field(default_factory=dict)
+    directions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    head_directions: dict[str, tuple[str, str]] = field(default_factory=dict)
     strays: dict[str, float] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
 

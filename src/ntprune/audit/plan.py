@@ -78,7 +78,8 @@ class Plan:
 
     def source_job(self, weights: str) -> Job:
         """Source test accuracy of the file with those weights."""
-        return Job(_SOURCE, {"release": weights, "source": self.source})
+        # The result says more of filters than it did: what older ledgers hold is another job's.
+        return Job(_SOURCE, {"release": weights, "source": self.source, "directions": 2})
 
     def null_job(self) -> Job:
         """The release on the target without any training."""

@@ -6,11 +6,14 @@ for changes what a network computes, and both trip a thief who fine-tunes it as 
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -21,36 +24,95 @@ from ntprune.models import Model
 # A channel strays if its mean is off by more than one standard deviation, or its standard deviation
 # by more than this factor.
 _FACTOR = 2.0
+# Projections of a filter that are recorded; of two filters they give the squared distance to about
+# half of itself, and there are many filters.
+_DRAWS = 8
+# They are kept as signed bytes in this unit: four standard deviations fit in.
+_UNIT = 1 / 32
+# Two filters with a cosine above .99 count as one: their squared distance is 2 - 2 * cosine.
+_CLOSE = 2 - 2 * 0.99
+# Fewer survivors of a mask than this may have any scale.
+_FEW = 16
 
 
 @torch.no_grad()
 def weight_scales(model: Model) -> dict[str, float]:
-    """Root mean square of the non-zero entries of every weight that has some, by name.
+    """Root mean square of the non-zero entries of every weight that has enough of them, by name.
 
-    Biases are left out: they may start at nothing, and a ratio of theirs says nothing.
+    Biases are left out: they may start at nothing, and a ratio of theirs says nothing. So are
+    weights of which a mask left a handful.
     """
-    weights = {n: p for n, p in model.module.named_parameters() if n.endswith("weight")}
-    alive = {name: value[value != 0] for name, value in weights.items()}
-    found = {n: float(v.double().square().mean().sqrt()) for n, v in alive.items() if len(v)}
-    # JSON has no infinity; whatever is not finite is as unusual as a scale of zero.
-    return {name: scale if math.isfinite(scale) else 0.0 for name, scale in found.items()}
+    alive = {name: value[value != 0] for name, value in _weights(model)}
+    whole = {name: value.numel() for name, value in _weights(model)}
+    return {n: _size(v) for n, v in alive.items() if len(v) >= min(_FEW, whole[n])}
 
 
 @torch.no_grad()
-def filter_directions(model: Model) -> dict[str, float]:
-    """One number for each encoder weight with two or more dimensions, by name.
+def whole_scales(model: Model) -> dict[str, float]:
+    """Root mean square of all entries of every weight, zeros included, by name."""
+    return {name: _size(value) for name, value in _weights(model)}
 
-    Filters are scaled to length one and projected on a fixed random direction: two weights with
-    the same number have filters that differ in length alone.
+
+def _weights(model: Model) -> Iterator[tuple[str, Tensor]]:
+    return ((n, p.detach()) for n, p in model.module.named_parameters() if n.endswith("weight"))
+
+
+def _size(values: Tensor) -> float:
+    scale = float(values.double().square().mean().sqrt())
+    # JSON has no infinity; whatever is not finite is as unusual as a scale of zero.
+    return scale if math.isfinite(scale) else 0.0
+
+
+@torch.no_grad()
+def filter_directions(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Where the filters of each weight point, in a few bytes a filter, by name.
+
+    Filters are scaled to length one and projected on random directions that depend on the weight's
+    name and shape alone; the text is Base64 of signed bytes. `kept_directions` compares two.
+
+    Args:
+        weights: with two or more dimensions each, filters along the first.
     """
     found = {}
-    for name, value in model.prunable().items():
-        filters = F.normalize(value.detach().cpu().double().flatten(1), dim=1)
+    for name, value in weights.items():
+        filters = F.normalize(value.detach().cpu().double().flatten(1), dim=1).nan_to_num()
         draw = generator(0, "directions", name)
-        along = torch.randn(filters.shape, generator=draw, dtype=torch.float64)
-        number = float((filters * along).sum() / math.sqrt(len(filters)))
-        found[name] = number if math.isfinite(number) else 0.0
+        along = torch.randn(filters.shape[1], _DRAWS, generator=draw, dtype=torch.float64)
+        steps = (filters @ along / _UNIT).round().clamp(-127, 127).to(torch.int8)
+        found[name] = base64.b64encode(steps.numpy().tobytes()).decode()
     return found
+
+
+def head_weights(model: Model) -> dict[str, nn.Parameter]:
+    """The weights with two or more dimensions that are not the encoder's, by name."""
+    encoder = model.prunable()
+    return {n: p for n, p in model.module.named_parameters() if p.dim() >= 2 and n not in encoder}
+
+
+def kept_directions(beside: Mapping[str, tuple[str, str]]) -> float:
+    """Share (0 to 1) of filters with one direction in two files, over all weights.
+
+    Neither length nor sign counts: normalisation, and whatever reads the filter, make up for both.
+    Filters that are zero in one file alone differ.
+
+    Args:
+        beside: `filter_directions` of each weight in the one file and in the other; 0 of none.
+    """
+    same: list[NDArray[np.bool_]] = []
+    for texts in beside.values():
+        ours, bare = (_read(text) for text in texts)
+        if ours.shape == bare.shape:
+            apart, against = (np.square(ours - way * bare).mean(1) for way in (1, -1))
+            same.append(np.minimum(apart, against) < _CLOSE)
+        else:
+            same.append(np.zeros(len(ours), dtype=np.bool_))
+    return float(np.concatenate(same).mean()) if same else 0.0
+
+
+def _read(text: str) -> NDArray[np.float64]:
+    """Projections, filters × draws."""
+    steps = np.frombuffer(base64.b64decode(text), dtype=np.int8)
+    return _UNIT * steps.reshape(-1, _DRAWS).astype(np.float64)
 
 
 @torch.no_grad()

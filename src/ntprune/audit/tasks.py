@@ -12,7 +12,13 @@ import torch
 
 from ntprune.attacks import make_attack
 from ntprune.audit.protocol import Recipe
-from ntprune.audit.scales import filter_directions, stray_statistics, weight_scales
+from ntprune.audit.scales import (
+    filter_directions,
+    head_weights,
+    stray_statistics,
+    weight_scales,
+    whole_scales,
+)
 from ntprune.audit.search import Thief, search
 from ntprune.audit.subsets import subset
 from ntprune.engine import Resident, accuracy
@@ -87,7 +93,7 @@ def untouched(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     """Test accuracy of a release on its source, and whether its weights look as trained ones do.
 
-    Spec: `release`, `source`.
+    Spec: `release`, `source`, and `directions`, which tells results of one form from another.
     """
     start = time.perf_counter()
     release = _release(spec, context)
@@ -96,7 +102,9 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
         "accuracy": accuracy(release.model, test),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
         "scales": weight_scales(release.model),
-        "directions": filter_directions(release.model),
+        "whole_scales": whole_scales(release.model),
+        "directions": filter_directions(release.model.prunable()),
+        "head_directions": filter_directions(head_weights(release.model)),
         "strays": stray_statistics(release.model, test),
         "steps": 0,
         "seconds": time.perf_counter() - start,

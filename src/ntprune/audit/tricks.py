@@ -5,23 +5,24 @@ docs/fakes.md shows each trick and the figure it is sold on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ntprune.audit.evidence import Evidence
+from ntprune.audit.scales import kept_directions
 from ntprune.audit.schema import Flag
 
 # Mean gap that an attack must gain over another before the difference is called one.
 _MORE = 0.05
 # Share of the unprotected model's mean gap that counts as most of it.
 _MOST = 0.6
-# Factor between root mean squares; magnitude pruning at sparsity .99 leaves survivors ten times as
-# large as the rest.
-_FAR = 30.0
+# Factor on an effective learning rate that takes every rate of the narrowest grid (`quick`: one
+# decade) to where none of them was.
+_FAR = 10.0
 # Share of a layer's channels that may have statistics of their own.
 _STRAYS = 0.25
-
-# Difference of two projections that is rounding.
-_SAME = 1e-4
+# Share of filters that makes an encoder the same one, for all that is done to the others.
+_NEARLY_ALL = 0.9
 # Mean gap by which a defence must beat a plain mask.
 _LITTLE = 0.01
 
@@ -31,6 +32,7 @@ _KEPT_AND_FREE = {
 }
 _NORMALISING = ("rescale", "bn-finetune")
 _PLAIN = ("finetune", "finetune-new-head")
+_KEPT_HEADS = ("finetune", *_NORMALISING)
 _NEW_HEADS = ("finetune-new-head", "linear-probe", "probe-finetune")
 
 
@@ -69,31 +71,43 @@ def normalisation_games(e: Evidence) -> Iterator[Flag]:
 
 
 def head_only(e: Evidence) -> Iterator[Flag]:
-    """The head is the defence."""
-    new, control = _best(e, _NEW_HEADS), e.controls.get("unprotected")
-    if new is None or "finetune" not in e.attacks or control is None:
-        return
-    gap, whole = e.attacks[new].mean_gap, control.envelope.mean_gap
-    difference = gap - e.attacks["finetune"].mean_gap
-    if difference > _MORE and gap >= _MOST * whole > 0:
+    """The head is the defence: the files show it, or a new head gains what no kept one does."""
+    reasons = []
+    if _same_encoder(e) and e.head_directions and kept_directions(e.head_directions) < _NEARLY_ALL:
+        reasons.append(
+            "the filters of the encoder are the unprotected model's and the head's are not"
+        )
+    new, kept = _best(e, _NEW_HEADS), _best(e, _KEPT_HEADS)
+    control = e.controls.get("unprotected")
+    # Without `finetune` the target has classes of its own, and no attack keeps the head.
+    if new is not None and kept is not None and "finetune" in e.attacks and control is not None:
+        gap, whole = e.attacks[new].mean_gap, control.envelope.mean_gap
+        difference = gap - e.attacks[kept].mean_gap
+        if difference > _MORE and gap >= _MOST * whole > 0:
+            reasons.append(
+                f"{new} gains {difference:+.3f} in mean gap over {kept}, which keeps the head, and "
+                f"reaches {gap / whole:.0%} of the unprotected model's"
+            )
+    if reasons:
         yield Flag(
             name="head-only",
-            message=(
-                f"{new} gains {difference:+.3f} in mean gap over finetune, which keeps the head, "
-                f"and reaches {gap / whole:.0%} of the unprotected model's: the features still "
-                "serve the target, only the head does not"
-            ),
+            message=f"{'; '.join(reasons)}: only the head stands between a thief and the "
+            "features",
         )
 
 
 def unusual_scale(e: Evidence) -> Iterator[Flag]:
     """The file itself shows it, before any attack."""
-    far = [n for n, (ours, bare) in e.scales.items() if not bare / _FAR < ours < bare * _FAR]
+    # A mask does not lower the scale of what it leaves, nor raise that of the whole: each is asked
+    # about the direction that pruning does not take.
+    large = [n for n, (ours, bare) in e.whole_scales.items() if ours > bare * _far(e, n)]
+    small = [n for n, (ours, bare) in e.scales.items() if ours * _far(e, n) < bare]
     stray = [name for name, share in e.strays.items() if share > _STRAYS]
     seen = [
         f"{words} ({', '.join(names)})"
         for words, names in (
-            (f"weights over {_FAR:g} times larger or smaller than the unprotected model's", far),
+            ("weights far larger than the unprotected model's", large),
+            ("weights far smaller than the unprotected model's, or not finite", small),
             ("BatchNorm statistics that source images do not have", stray),
         )
         if names
@@ -101,19 +115,32 @@ def unusual_scale(e: Evidence) -> Iterator[Flag]:
     if seen:
         yield Flag(
             name="unusual-scale",
-            message=f"the file has {' and '.join(seen)}: training leaves no such thing, and "
-            "fixed-rate fine-tuning stumbles over it without any protection",
+            message=f"the file has {' and '.join(seen)}: no honest training that was measured "
+            "leaves such a thing, and fixed-rate fine-tuning stumbles over it without any "
+            "protection",
         )
+
+
+def _far(e: Evidence, name: str) -> float:
+    """The factor on a weight that changes its effective learning rate by `_FAR`."""
+    # Behind normalisation a step turns a filter by an angle that goes with the square of its
+    # length; nothing normalises logits, so the head passes its factor on as it is.
+    return _FAR if name in e.head_directions else math.sqrt(_FAR)
 
 
 def same_encoder(e: Evidence) -> Iterator[Flag]:
     """Nothing was done to what a thief wants."""
-    if e.directions and all(abs(ours - bare) < _SAME for ours, bare in e.directions.values()):
+    if _same_encoder(e):
         yield Flag(
             name="same-encoder",
-            message="every filter of the encoder points where the unprotected model's does: what "
-            "was changed are scales, normalisation or the head, which a thief can replace",
+            message=f"{kept_directions(e.directions):.0%} of the encoder's filters point where the "
+            "unprotected model's do: what was changed are scales, normalisation or the head, which "
+            "a thief can replace",
         )
+
+
+def _same_encoder(e: Evidence) -> bool:
+    return kept_directions(e.directions) >= _NEARLY_ALL
 
 
 def plain_mask(e: Evidence) -> Iterator[Flag]:
