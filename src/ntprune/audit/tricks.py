@@ -91,8 +91,7 @@ def head_only(e: Evidence) -> Iterator[Flag]:
     if reasons:
         yield Flag(
             name="head-only",
-            message=f"{'; '.join(reasons)}: only the head stands between a thief and the "
-            "features",
+            message=f"{'; '.join(reasons)}: only the head stands between a thief and the features",
         )
 
 
