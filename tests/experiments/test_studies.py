@@ -61,7 +61,7 @@ def test_made_and_not_made_again(name: str, shell: Shell, tmp_path: Path) -> Non
 @pytest.fixture
 def short() -> Study:
     """Two variants of the ablation."""
-    return thinned(STUDIES["ablation"], 4)
+    return thinned(STUDIES["ablation"], 5)
 
 
 def test_every_release_is_published_and_a_stop_loses_nothing(
@@ -161,7 +161,7 @@ def test_the_ablation_takes_one_part_off_at_a_time() -> None:
     assert whole.settings == PAIR.settings
     off = [set(v.settings.items()) - set(whole.settings.items()) for v in others]
     assert all(off)
-    assert len(off) == len({frozenset(part) for part in off}) == 7
+    assert len(off) == len({frozenset(part) for part in off}) == 8
 
 
 def test_controls_take_as_many_steps_as_the_method() -> None:
