@@ -20,12 +20,8 @@ from ntprune.engine import Batches
 from ntprune.errors import OutputError, SettingsError
 from ntprune.jobs import Job, Ledger, make_engine
 
-HALVING = PROTOCOL.model_copy(
-    update={
-        "recipe": PROTOCOL.recipe.model_copy(
-            update={"finalists": 1, "finalist_share": 0.5, "confirm": True, "batch": 24}
-        )
-    }
+CONFIRMING = PROTOCOL.model_copy(
+    update={"recipe": PROTOCOL.recipe.model_copy(update={"confirm": True, "batch": 24})}
 )
 
 
@@ -38,7 +34,7 @@ def jobs(given: Prepared, place: Path) -> list[Job]:
     return list(unique.values())
 
 
-@pytest.mark.parametrize("rules", [PROTOCOL, HALVING], ids=["grid", "halving"])
+@pytest.mark.parametrize("rules", [PROTOCOL, CONFIRMING], ids=["grid", "confirming"])
 def test_the_steps_are_those_that_are_taken(
     rules: Protocol, pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,11 +110,20 @@ def test_steps(samples: int, steps: int) -> None:
 
 
 def test_steps_of_a_point() -> None:
-    assert PROTOCOLS["quick/1"].recipe.total_steps(8) == 100 + 3 * 25
-    halving = Recipe(lrs=(1.0,) * 5, min_steps=80, search_share=0.125, finalists=2)
-    assert halving.trial_steps(8) == (10, 20)
-    assert halving.total_steps(8) == 80 + 5 * 10 + 2 * 20
-    assert halving.model_copy(update={"confirm": True}).total_steps(8) == 2 * 80 + 5 * 10 + 2 * 20
+    assert PROTOCOLS["quick/1"].recipe.total_steps(8) == 100 + 4 * 12
+    tuned = Recipe(lrs=(1.0,) * 5, min_steps=80, search_share=0.125)
+    assert tuned.trial_steps(8) == 10
+    assert tuned.total_steps(8) == 80 + 5 * 10
+    assert tuned.model_copy(update={"confirm": True}).total_steps(8) == 2 * 80 + 5 * 10
+
+
+def test_the_usual_rate() -> None:
+    assert Recipe(lrs=(1e-3, 1e-2, 1e-1)).usual == pytest.approx(1e-2)
+    assert Recipe(lrs=(1e-3, 1e-2, 1e-1), prior=3e-3).usual == 3e-3
+    for rules in PROTOCOLS.values():
+        for recipe in (rules.recipe, *rules.variants.values()):
+            if recipe.prior is not None:
+                assert recipe.prior in recipe.lrs[1:-1], "an edge is no middle"
 
 
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def effort(job: Job, given: Prepared) -> Effort:
 def _attack(n: int, recipe: Recipe, test: int) -> Effort:
     cut = held_out(n, recipe.validation_share)
     search = recipe.total_steps(n) - recipe.steps(n)
-    trials = len(recipe.lrs) + recipe.finalists + recipe.confirm
+    trials = len(recipe.lrs) + recipe.confirm
     steps = Counter({min(recipe.batch, n - cut): search})
     steps[min(recipe.batch, n)] += recipe.steps(n)
     return Effort(steps, trials * cut + test)

@@ -23,9 +23,9 @@ class Recipe(BaseModel):
         batch: images a step.
         epochs, min_steps: a run takes `max(min_steps, epochs * n / batch)` optimiser steps.
         validation_share: of its own samples that the thief holds out while it searches.
-        search_share: steps of a first trial relative to the final run.
-        finalists: how many rates go on to a second trial (successive halving); 0 for none.
-        finalist_share: steps of a second trial relative to the final run.
+        search_share: steps of a trial relative to the final run.
+        prior: the rate that a thief takes as long as its held-out images don't tell another apart
+            from it; the geometric middle of the grid if none is given.
         confirm: whether the best rate is tried once more at the length of the final run. A thief
             chooses between attacks by the last trial, and short ones favour what starts fast.
     """
@@ -41,23 +41,25 @@ class Recipe(BaseModel):
     min_steps: int = 100
     validation_share: float = 0.2
     search_share: float = 0.25
-    finalists: int = Field(default=0, ge=0)
-    finalist_share: float = 0.25
+    prior: float | None = Field(default=None, gt=0)
     confirm: bool = False
 
     def steps(self, samples: int) -> int:
         """Optimiser steps of the final run on `samples` images."""
         return max(self.min_steps, math.ceil(self.epochs * samples / self.batch))
 
-    def trial_steps(self, samples: int) -> tuple[int, int]:
-        """Optimiser steps of a first and of a second trial."""
-        steps = self.steps(samples)
-        return max(1, round(steps * self.search_share)), max(1, round(steps * self.finalist_share))
+    @property
+    def usual(self) -> float:
+        """The rate of the prior."""
+        return self.prior or math.sqrt(min(self.lrs) * max(self.lrs))
+
+    def trial_steps(self, samples: int) -> int:
+        """Optimiser steps of a trial."""
+        return max(1, round(self.steps(samples) * self.search_share))
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps of a point: the final run and the search before it."""
-        first, second = self.trial_steps(samples)
-        search = len(self.lrs) * first + self.finalists * second
+        search = len(self.lrs) * self.trial_steps(samples)
         return search + self.steps(samples) * (2 if self.confirm else 1)
 
 
@@ -151,7 +153,7 @@ _KEPT = ("masked", "masked-new-head")
 
 QUICK = Protocol(
     name="quick/1",
-    recipe=Recipe(lrs=(1e-3, 3e-3, 1e-2)),
+    recipe=Recipe(lrs=(1e-3, 3e-3, 1e-2, 3e-2), prior=1e-2, search_share=0.125),
     attacks=_FREE + _KEPT,
     controls={
         "unprotected": _FREE,
@@ -174,19 +176,13 @@ _STANDARD = (
     )
 )
 _PLUS = ("lora", "mix", "distill", "shrink-perturb", "transntl", "shot")
-_HALVING = Recipe(
-    lrs=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    search_share=0.125,
-    finalists=2,
-    finalist_share=0.25,
-    confirm=True,
-)
+_TUNED = Recipe(lrs=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2), prior=1e-2, search_share=0.1, confirm=True)
 
 STANDARD = Protocol(
     name="standard/1",
     points=7,
     seeds=5,
-    recipe=_HALVING,
+    recipe=_TUNED,
     attacks=_STANDARD,
     controls={
         "unprotected": _FREE + ("probe-finetune",),
@@ -200,12 +196,12 @@ PLUS = Protocol(
     name="plus/1",
     points=7,
     seeds=5,
-    recipe=_HALVING,
+    recipe=_TUNED,
     variants={
-        "sgd": _HALVING.model_copy(
-            update={"optimiser": "sgd", "lrs": (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)}
+        "sgd": _TUNED.model_copy(
+            update={"optimiser": "sgd", "lrs": (3e-3, 1e-2, 3e-2, 1e-1, 3e-1), "prior": 3e-2}
         ),
-        "long": _HALVING.model_copy(update={"epochs": 20.0, "min_steps": 500}),
+        "long": _TUNED.model_copy(update={"epochs": 20.0, "min_steps": 500}),
     },
     attacks=(
         *_STANDARD,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ntprune.attacks import Attack, Stolen
@@ -96,32 +97,23 @@ class Thief:
 def search(thief: Thief, samples: Resident) -> Found:
     """Try every learning rate on part of `samples`, then attack with the best on all of them.
 
-    Successive halving, where the recipe has finalists: only the best of the first, short trials
-    get a second, longer one, and those alone are chosen from. Where it confirms, what is reported
-    of the best is a trial of full length.
+    Where the recipe confirms, what is reported of the best is a trial of full length. A rate that
+    diverges only at that length is left for the next best, so that no attack fails where a thief
+    would have gone on.
 
     Args:
         thief: who searches.
         samples: its own, in the order of its nested subset.
 
-    A rate that diverges only at the length of the final run is left for the next best, so that no
-    attack fails where a thief would have gone on.
-
     Raises:
         TrainingDivergedError: every learning rate diverged.
     """
     recipe, count = thief.recipe, len(samples)
-    short, longer = recipe.trial_steps(count)
-    trials = thief.attempt(samples, recipe.lrs, short)
-    if not trials:
-        raise _all_diverged(thief)
-    ranking = sorted(trials, key=lambda trial: trial.rank, reverse=True)
-    finals = thief.attempt(samples, [t.lr for t in ranking[: recipe.finalists]], longer)
-    choice = sorted(finals or trials, key=lambda trial: trial.rank, reverse=True)
-    finalists = {trial.lr for trial in finals}
-    choice += [trial for trial in ranking if finals and trial.lr not in finalists]
-    tried, steps = trials + finals, recipe.steps(count)
-    for best in choice:
+    tried = thief.attempt(samples, recipe.lrs, recipe.trial_steps(count))
+    left, steps = [*tried], recipe.steps(count)
+    while left:
+        best = choose(left, held_out(count, recipe.validation_share), recipe.usual)
+        left.remove(best)
         if recipe.confirm:
             confirmed = thief.attempt(samples, [best.lr], steps)
             if not confirmed:
@@ -133,11 +125,29 @@ def search(thief: Thief, samples: Resident) -> Found:
         except TrainingDivergedError:
             continue
         return Found(final, best, tried, recipe.total_steps(count))
-    raise _all_diverged(thief)
+    raise TrainingDivergedError(
+        f"attack '{thief.attack.name}' diverged at every learning rate of {list(recipe.lrs)}"
+    )
 
 
-def _all_diverged(thief: Thief) -> TrainingDivergedError:
-    rates = list(thief.recipe.lrs)
-    return TrainingDivergedError(
-        f"attack '{thief.attack.name}' diverged at every learning rate of {rates}"
+def choose(trials: Sequence[Trial], images: int, usual: float) -> Trial:
+    """Of the rates that can't be told from the best, the one nearest to what is usual.
+
+    The rule of one standard error (Breiman et al. 1984). Accuracies on a handful of images are all
+    but equal, and what breaks their ties then decides: cross-entropy would favour rates too low to
+    learn anything from a release that starts out surely wrong, which is what protection makes of
+    it. The standard error is that of a share with one success and one failure added (Laplace), so
+    that it isn't zero where no image, or every one, was right.
+
+    Args:
+        trials: at least one, at different rates.
+        images: how many held-out images they were judged on.
+        usual: a learning rate.
+    """
+    best = max(trial.accuracy for trial in trials)
+    share = (best * images + 1) / (images + 2)
+    close = best - math.sqrt(share * (1 - share) / images) - 1e-9
+    return min(
+        (trial for trial in trials if trial.accuracy >= close),
+        key=lambda t: (round(abs(math.log(t.lr / usual)), 6), -t.accuracy, t.loss),
     )
