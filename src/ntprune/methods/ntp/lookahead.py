@@ -46,6 +46,7 @@ class Lookahead:
     LRS = (1e-3, 3e-2)
     FEWEST = 16
     POLITE = 1 / 2
+    DEEPEST = 40
     REBASED = 1 / 2
     REBASED_ON = 256  # images
 
@@ -100,13 +101,14 @@ class Lookahead:
         total: list[Tensor] = [torch.zeros_like(p) for p in shared]
         losses = []
         thief.module.train()
-        for step in range(1, self.depth + 1):
+        looks = self._looks(batches.size)
+        for step in range(1, max(looks) + 1):
             images, labels = batches.next()
             loss = F.cross_entropy(thief(images), labels)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            if step % self.every == 0:
+            if step in looks:
                 images, labels = self._fresh.next()
                 features = thief.encode(images)
                 away = clamped_cross_entropy(thief.head(features), labels, self.clamp)
@@ -165,6 +167,16 @@ class Lookahead:
     def _learning_rate(self) -> float:
         low, high = (math.log(lr) for lr in self.LRS)
         return math.exp(low + (high - low) * float(torch.rand((), generator=self._draw)))
+
+    def _looks(self, batch: int) -> set[int]:
+        """Steps after which a gradient is taken; the last is the end of the theft.
+
+        A thief with few samples takes small batches, and so gets further for the same cost, as it
+        does in earnest: it has as many steps as one with many.
+        """
+        steps = min(self.DEEPEST, max(self.depth, self.depth * self.batch // batch))
+        count = self.depth // self.every
+        return {steps * (i + 1) // count for i in range(count)}
 
     def _rebases_now(self) -> bool:
         return self.rebases and bool(torch.rand((), generator=self._draw) < self.REBASED)
