@@ -253,3 +253,24 @@ def test_rebasing_changes_what_is_pushed_on_but_for_no_thief_that_does_not(
     assert torch.isfinite(loss)
     for name, value in model.module.state_dict().items():
         assert torch.equal(before[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("batch", "looks"),
+    [(64, {3, 6, 9}), (63, {3, 6, 9}), (32, {6, 12, 18}), (16, {12, 24, 36}), (2, {13, 26, 40})],
+)
+def test_a_thief_with_few_samples_goes_further_for_the_same_cost(
+    model: Model, tiny_target: Domain, batch: int, looks: set[int]
+) -> None:
+    simulated = Lookahead(
+        model,
+        target(tiny_target, model),
+        batch=64,
+        depth=9,
+        every=3,
+        clamp=5.0,
+        rebases=False,
+        seed=0,
+    )
+    assert simulated._looks(batch) == looks
+    assert max(looks) <= Lookahead.DEEPEST

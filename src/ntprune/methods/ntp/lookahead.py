@@ -36,8 +36,9 @@ class Lookahead:
         model: the released model, whose parameters `gradient` speaks of.
         target: the defender's slice of the target.
         batch: images a step.
-        depth: optimiser steps of the simulated thief.
-        every: the gradient is taken after each `every`-th of them.
+        depth: optimiser steps of a simulated thief whose samples fill a batch; one with fewer gets
+            further in proportion, up to 40 steps.
+        every: a gradient is taken `depth // every` times on the way, after equally many steps.
         clamp: ceiling of the cross-entropy that is maximised, in nats.
         rebases: whether every second thief does the last.
         seed: of every draw.

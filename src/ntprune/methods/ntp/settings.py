@@ -29,7 +29,8 @@ class NTPSettings(Settings):
         recover: source steps of an outer step.
         distill: share of these that follows the outputs of the model as given instead of labels.
         lookahead: weight of the lookahead gradient, 0 for none.
-        depth, every: steps of the simulated thief, and after which of them a gradient is taken.
+        depth, every: steps of a simulated thief with a full batch, and after which of them a
+            gradient is taken; with smaller batches it goes further in proportion, up to 40 steps.
         statistics: which ones of BatchNorm the target terms and simulated thieves are taken with:
             each target batch's own (`batch`), or by turns those and the source's (`both`), which
             the release comes with and a thief can train from.
