@@ -11,6 +11,7 @@ from torch import Tensor
 
 import ntprune
 from ntprune.domains import Domain, Split
+from ntprune.models import registry
 from ntprune.release import Release
 
 SIZE = 8
@@ -31,6 +32,14 @@ def hearing_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def own_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it, or tests would depend on which of them share a
+    process."""
+    registry.architecture_names()
+    monkeypatch.setattr(registry._BUILDERS, "_entries", dict(registry._BUILDERS._entries))
 
 
 def _shape(label: int) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 from tests.attacks.thefts import base, pruned, resident, state, steal, tampered, toy
 from torch import Tensor, nn
 
-from ntprune.attacks.layers import normalised
 from ntprune.attacks.rescale import level_filters, put_right
 from ntprune.engine import evaluate, rebase_statistics
+from ntprune.engine.layers import normalised
 from ntprune.models import Model, ModelSpec
 
 Change = Callable[[Model], None]

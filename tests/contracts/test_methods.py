@@ -20,7 +20,7 @@ from ntprune.engine import Resident, accuracy
 from ntprune.errors import ConstraintError, DataInvalidError, NtpruneError, SettingsError
 from ntprune.methods import Method, make_method, method_class, method_names, preset_names
 from ntprune.methods.checkpoint import Checkpoint
-from ntprune.models import Model, registry, wrap
+from ntprune.models import Model, wrap
 from ntprune.release import Release, check
 
 
@@ -204,10 +204,8 @@ def test_what_is_saved_holds_what_the_card_says(
 
 
 @pytest.fixture
-def noisy(monkeypatch: pytest.MonkeyPatch, tiny_base: Release) -> Model:
+def noisy(tiny_base: Release) -> Model:
     """A network with dropout, which draws from torch's global generator."""
-    registry.architecture_names()
-    monkeypatch.setattr(registry._BUILDERS, "_entries", dict(registry._BUILDERS._entries))
     plain = tiny_base.model.copy()
     net = nn.Sequential(
         OrderedDict(body=plain.encoder, tail=nn.Sequential(nn.Dropout(0.5), plain.head))

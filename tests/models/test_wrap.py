@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,13 +13,6 @@ from ntprune.errors import ModelMismatchError, SettingsError
 from ntprune.models import Model, Preprocessing, registry, wrap
 
 PRE = Preprocessing(channels=1, size=8, mean=(0.5,), std=(0.25,))
-
-
-@pytest.fixture(autouse=True)
-def _forget_registrations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    registry.architecture_names()
-    monkeypatch.setattr(registry._BUILDERS, "_entries", dict(registry._BUILDERS._entries))
-    return
 
 
 class Own(nn.Module):

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.attacks.base import Attack
-from ntprune.attacks.layers import WEIGHTED, normalised
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.domains.blocks import at_once
 from ntprune.engine import TrainLog, rebase_statistics, reestimate_batchnorm
+from ntprune.engine.layers import WEIGHTED, normalised
 from ntprune.models import Model
 
 

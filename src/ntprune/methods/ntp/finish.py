@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
+from ntprune.methods.ntp.levels import Levels
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.strength import quick_thief
@@ -27,6 +28,7 @@ class Finish:
     Args:
         run: where the rounds left it.
         masks: the weights that stay.
+        levels: of the model as given.
 
     Attributes:
         done: outer steps behind us.
@@ -36,10 +38,11 @@ class Finish:
     CHECKS = 20
     name = "finish"
 
-    def __init__(self, run: Run, masks: MaskSet) -> None:
+    def __init__(self, run: Run, masks: MaskSet, levels: Levels) -> None:
         settings = run.settings
         self.run = run
         self.masks = masks
+        self.levels = levels
         parameters = list(run.model.module.parameters())
         self.source = make_optimiser(parameters, "adamw", settings.lr, 5e-4)
         self.push = make_optimiser(parameters, "adamw", settings.lr, 0.0)
@@ -77,6 +80,7 @@ class Finish:
         cosine = max(0.4, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
         parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
         self.done += count
+        self.levels.restore(run.average)
         with run.average.in_place():
             drop = 100 * (work.before - run.accuracy(work.validation))
             thieves = [quick_thief(run.model, t, work.seed) for t in work.targets]

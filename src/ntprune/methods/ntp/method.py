@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ntprune.methods.base import Defence, Method, Outcome
 from ntprune.methods.ntp.finish import Finish
+from ntprune.methods.ntp.levels import Levels
 from ntprune.methods.ntp.rounds import Rounds
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.settings import NTPSettings
@@ -25,6 +26,7 @@ class NTP(Method):
 
     def run(self, work: Defence) -> Outcome:
         """ADMM rounds, then masked training; the strongest checkpoint inside the constraint."""
+        levels = Levels(work)
         run = Run(self.settings, work)
         saved = work.resume()
         if Finish.name in saved:
@@ -36,7 +38,7 @@ class NTP(Method):
             if not self.settings.finish:
                 rounds.settle()
                 return Outcome(masks, run.steps)
-        finish = Finish(run, masks)
+        finish = Finish(run, masks, levels)
         run.complete(finish, saved)
         finish.settle()
         return Outcome(masks, run.steps)
