@@ -14,13 +14,14 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ntprune.audit.schema import Envelope, Report
 from ntprune.experiments.machine import machine
-from ntprune.experiments.stages import noted, run_stage
+from ntprune.experiments.stages import Command, noted, run_stage, typed
 from ntprune.release.atomic import write_file
 
 
@@ -39,28 +40,65 @@ def main() -> None:
     parser.add_argument("releases", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--target", default="usps")
     parser.add_argument("--protocols", default="paper,standard", help="the polite one first")
+    parser.add_argument(
+        "--budgets",
+        action="append",
+        default=[],
+        metavar="PROTOCOL=N,N,...",
+        help="a stated reduction of one protocol; once for each",
+    )
     parser.add_argument("--workers", default="2")
     parser.add_argument("--out", type=Path, default=Path("runs/protocols"))
+    parser.add_argument("--ledger", type=Path, help="of finished jobs; <out>/jobs if not given")
     parser.add_argument("--results", type=Path, default=Path("results/protocols"))
     given = parser.parse_args()
-    releases = dict(pair.split("=", 1) for pair in given.releases)
-    protocols = given.protocols.split(",")
-    audits: dict[str, list[Audited]] = {protocol: [] for protocol in protocols}
-    for protocol in protocols:
+    budgets = dict(pair.split("=", 1) for pair in given.budgets)
+    rules = {
+        protocol: ["--protocol", protocol]
+        + (["--budgets", budgets[protocol]] if protocol in budgets else [])
+        for protocol in given.protocols.split(",")
+    }
+    ledger = given.ledger or given.out / "jobs"
+    engine = ["--engine", "process", "--workers", given.workers]
+    run(
+        dict(pair.split("=", 1) for pair in given.releases),
+        rules,
+        ["--target", given.target, "--ledger", str(ledger), *engine],
+        given.out,
+        given.results,
+    )
+
+
+def run(
+    releases: Mapping[str, str],
+    rules: Mapping[str, list[str]],
+    options: list[str],
+    out: Path,
+    results: Path,
+    command: Command = typed,
+) -> None:
+    """Audit each of `releases` (name to folder) by each of `rules` and write the record.
+
+    Args:
+        releases: the controls of the first stand for all.
+        rules: options of `ntprune audit` by the name of the protocol, the polite one first.
+        options: of every audit.
+        out: where audits go; one that is done is not run again.
+        results: where the record goes.
+        command: what runs a command.
+    """
+    audits: dict[str, list[Audited]] = {protocol: [] for protocol in rules}
+    for protocol, own in rules.items():
         for name, release in releases.items():
-            options = ["--target", given.target, "--protocol", protocol, "--workers", given.workers]
-            audits[protocol].append(_audit(name, protocol, release, options, given.out))
-            _record(audits, given.out, given.results)
-
-
-def _audit(name: str, protocol: str, release: str, options: list[str], out: Path) -> Audited:
-    folder = out / f"{name}-{protocol}"
-    if not (folder / "report.json").exists():
-        places = ["--out", str(folder), "--ledger", str(out / "jobs"), "--engine", "process"]
-        say = partial(print, file=sys.stderr, flush=True)
-        run_stage(folder.name, ["audit", release, *options, *places], out, say=say)
-    report = Report.model_validate_json((folder / "report.json").read_bytes())
-    return Audited(name, report, noted(out, folder.name).get("seconds", float("nan")))
+            folder = out / f"{name}-{protocol}"
+            if not (folder / "report.json").exists():
+                say = partial(print, file=sys.stderr, flush=True)
+                arguments = ["audit", release, *own, *options, "--out", str(folder)]
+                run_stage(folder.name, arguments, out, say=say, command=command)
+            report = Report.model_validate_json((folder / "report.json").read_bytes())
+            seconds = noted(out, folder.name).get("seconds", float("nan"))
+            audits[protocol].append(Audited(name, report, seconds))
+            _record(audits, out, results)
 
 
 def _record(audits: dict[str, list[Audited]], out: Path, results: Path) -> None:
