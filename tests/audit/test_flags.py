@@ -382,7 +382,6 @@ def test_all_that_is_unfair_about_the_paper_s_protocol_is_said() -> None:
         "every attack keeps the defender's mask",
         "no learning rate is searched",
         "0.0001 for 30 epochs can leave thief and scratch alike undertrained with few samples",
-        "only 3 thieves a point",
     ):
         assert words in message
 

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 from tests.release.toys import PROTOCOL
 
-from ntprune.attacks import attack_names
-from ntprune.audit import PROTOCOLS, Protocol, Recipe, protocol
+from ntprune.attacks import attack_class, attack_names
+from ntprune.audit import PROTOCOLS, Protocol, Recipe, protocol, tasks
 from ntprune.errors import SettingsError, UnknownNameError
+from ntprune.jobs.job import REVISION
 
 # One file a protocol; see the first test.
 FROZEN = {
@@ -24,6 +25,28 @@ FROZEN = {
 def test_golden(name: str) -> None:
     """A protocol that is to change in any field gets a new version and a new file instead."""
     assert PROTOCOLS[name].model_dump(mode="json") == FROZEN[name]
+
+
+def test_what_a_protocols_name_also_stands_for() -> None:
+    """A change of one of these changes what a job of the same spec returns, and so does every
+    change of an attack or of the search: raise `REVISION`, and take new versions of protocols."""
+    attacks = ("bn-finetune", "lora", "probe-finetune", "shot", "shrink-perturb", "transntl")
+    found = {
+        name: {key: value for key, value in vars(attack_class(name)).items() if key.isupper()}
+        for name in attacks
+    }
+    assert found == {
+        "bn-finetune": {"CLIP": 1.0},
+        "lora": {"RANK": 4},
+        "probe-finetune": {"SHARE": 0.25},
+        "shot": {"PSEUDO": 0.3, "ROUNDS": 5},
+        "shrink-perturb": {"FRESH": 0.5},
+        "transntl": {
+            "SHARE": 0.5, "CONSISTENCY": 0.1, "NOISE": 0.2, "SHIFT_RATE": 0.01, "RHO": 0.5,
+        },
+    }  # fmt: skip
+    assert tasks.SOURCE_IMAGES == 1000
+    assert REVISION == 3
 
 
 def test_no_frozen_protocol_is_gone() -> None:
@@ -104,9 +127,15 @@ def test_thieves() -> None:
     assert list(PROTOCOL.model_copy(update={"first_seed": 5}).thieves) == [5, 6]
 
 
-@pytest.mark.parametrize(("samples", "steps"), [(8, 100), (1280, 100), (1281, 101), (8192, 640)])
+@pytest.mark.parametrize(("samples", "steps"), [(8, 100), (1280, 100), (1281, 105), (8192, 640)])
 def test_steps(samples: int, steps: int) -> None:
     assert PROTOCOLS["quick/1"].recipe.steps(samples) == steps
+
+
+def test_the_authors_passes() -> None:
+    """Thirty passes over 315 images in batches of 128, the last of 59, are ninety steps."""
+    assert PROTOCOLS["paper/1"].recipe.steps(315) == 90
+    assert PROTOCOLS["paper/1"].recipe.steps(6) == 30
 
 
 def test_steps_of_a_point() -> None:

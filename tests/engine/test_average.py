@@ -91,13 +91,3 @@ def test_gradients_are_not_switched_off_inside() -> None:
         module(torch.ones(1, 2)).sum().backward()
     assert torch.is_grad_enabled()
     assert module.weight.grad is not None
-
-
-def test_parts_are_scaled_with_their_average() -> None:
-    module, average = run([1.0, 3.0], 0.9)
-    average.scale([module.weight], 0.5)
-    assert module.weight.flatten().tolist() == [1.5, 1.5]
-    assert module.bias.tolist() == [3.0]
-    with average.in_place():
-        assert module.weight.flatten().tolist() == [1.0, 1.0]
-        assert module.bias.tolist() == [2.0]

@@ -186,6 +186,7 @@ def test_phases_make_one_log_whose_figures_are_the_last_phases() -> None:
     both = one.then(two)
     assert (len(both.losses), both.phase) == (21, 10)
     assert (both.first, both.last) == (two.first, two.last) == (2.0, 1.0)
+    assert both.falling == two.falling
     three = both.then(TrainLog(torch.ones(1)))
     assert (len(three.losses), three.phase, three.first, three.last) == (22, 21, 1.0, 1.0)
     assert TrainLog(torch.ones(3)).then(both).phase == 13

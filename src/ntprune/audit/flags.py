@@ -188,8 +188,7 @@ def _polite_protocol(e: Evidence) -> Iterator[Flag]:
             f"no learning rate is searched, and {recipe.lrs[0]:g} for {recipe.epochs:g} epochs can "
             "leave thief and scratch alike undertrained with few samples"
         )
-    # Three thieves a point are few, but no reason by themselves: `quick/1` has as many.
-    if seeds < 3 or (found and seeds == 3):
+    if seeds < 3:
         found.append(f"there are only {seeds} thieves a point")
     if found:
         yield Flag(

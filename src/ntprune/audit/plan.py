@@ -78,8 +78,7 @@ class Plan:
 
     def source_job(self, weights: str) -> Job:
         """Source test accuracy of the file with those weights."""
-        # The result says more of filters than it did: what older ledgers hold is another job's.
-        return Job(_SOURCE, {"release": weights, "source": self.source, "directions": 2})
+        return Job(_SOURCE, {"release": weights, "source": self.source})
 
     def null_job(self) -> Job:
         """The release on the target without any training."""
@@ -135,6 +134,9 @@ class Plan:
     def _points(self, attack: str, weights: str | None, model: ModelSpec | None) -> list[Job]:
         recipe = self.protocol.recipe_of(attack)
         kind = procedure(attack)
+        if not attack_class(kind).threat.labels:
+            # Held-out images without labels tell no rate from another.
+            recipe = recipe.model_copy(update={"lrs": (recipe.usual,)})
         needs = {"source": self.source} if attack_class(kind).threat.source else {}
         return [
             Job(

@@ -21,7 +21,8 @@ class Recipe(BaseModel):
         lrs: grid of peak learning rates that is searched at every point.
         weight_decay: decoupled for `adamw`.
         batch: images a step.
-        epochs, min_steps: a run takes `max(min_steps, epochs * n / batch)` optimiser steps.
+        epochs, min_steps: a run takes as many optimiser steps as these passes over the samples have
+            batches, the last of a pass being a smaller one, and at least `min_steps`.
         validation_share: of its own samples that the thief holds out while it searches.
         search_share: steps of a trial relative to the final run.
         prior: the rate that a thief takes as long as its held-out images don't tell another apart
@@ -46,7 +47,7 @@ class Recipe(BaseModel):
 
     def steps(self, samples: int) -> int:
         """Optimiser steps of the final run on `samples` images."""
-        return max(self.min_steps, math.ceil(self.epochs * samples / self.batch))
+        return max(self.min_steps, math.ceil(self.epochs * math.ceil(samples / self.batch)))
 
     @property
     def usual(self) -> float:
@@ -217,6 +218,7 @@ PLUS = Protocol(
 PAPER = Protocol(
     name="paper/1",
     shares=(0.001, 0.002, 0.005, 0.008, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0),
+    seeds=5,
     recipe=Recipe(
         optimiser="adam",
         schedule="constant",

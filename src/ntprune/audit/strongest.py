@@ -6,15 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.stats import false_discovery_control, t
 
 from ntprune.audit.curves import choice
 from ntprune.audit.evidence import Evidence
 from ntprune.audit.points import grid
 from ntprune.audit.schema import Flag
 
-# All attacks at all budgets together raise the flag by chance in one audit of twenty.
+# Of the attacks and budgets that are called ahead, the share that is so by chance.
 _LEVEL = 0.05
+# Few thieves have little power to show a lead, so that many who are all ahead need not: that all
+# five are, and by a point on average, is not for the defender to call chance.
+_MANY, _CLEAR = 5, 0.01
 # A thief's choice rests on few images, so that the envelope may lie a little below an attack.
 _BELOW = 0.01
 
@@ -24,12 +27,16 @@ def head_start_at_some_budget(e: Evidence) -> Iterator[Flag]:
     seeds = e.protocol.thieves
     scratch = grid(choice([p for p in e.points if p.subject == "scratch"]), e.budgets, seeds)
     attacks = dict.fromkeys(p.attack for p in e.points if p.subject == "release")
-    best: dict[int, tuple[float, str]] = {}
+    leads = []
     for attack in attacks:
         points = [p for p in e.points if (p.subject, p.attack) == ("release", attack)]
         gaps = grid(points, e.budgets, seeds) - scratch
-        for n, row in zip(e.budgets, gaps, strict=True):
-            if _above_zero(row) * len(attacks) * len(e.budgets) < _LEVEL:
+        leads += [(n, attack, row) for n, row in zip(e.budgets, gaps, strict=True)]
+    best: dict[int, tuple[float, str]] = {}
+    if leads:
+        adjusted = false_discovery_control([_above_zero(row) for _, _, row in leads])
+        for (n, attack, row), p in zip(leads, adjusted, strict=True):
+            if p < _LEVEL or _all_ahead(row):
                 best[n] = max(best.get(n, (0.0, "")), (float(row.mean()), attack))
     if best:
         where = ", ".join(
@@ -58,6 +65,11 @@ def envelope_below_an_attack(e: Evidence) -> Iterator[Flag]:
                 "the envelope alone flatters the defence"
             ),
         )
+
+
+def _all_ahead(differences: NDArray[np.float64]) -> bool:
+    many = len(differences) >= _MANY
+    return many and bool((differences > 0).all() and differences.mean() >= _CLEAR)
 
 
 def _above_zero(differences: NDArray[np.float64]) -> float:

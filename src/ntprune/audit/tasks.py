@@ -93,11 +93,15 @@ def untouched(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     """Test accuracy of a release on its source, and whether its weights look as trained ones do.
 
-    Spec: `release`, `source`, and `directions`, which tells results of one form from another.
+    Spec: `release`, `source`. The test split is read once; what the weights are held against are
+    the owner's validation images.
     """
     start = time.perf_counter()
     release = _release(spec, context)
-    _, test = _resident(context, spec["source"], release.model.preprocessing)
+    preprocessing = release.model.preprocessing
+    _, test = _resident(context, spec["source"], preprocessing)
+    images = Store(context.store).get(spec["source"]).owner_validation
+    held = Resident.of(images, preprocessing, test.labels.device)
     return {
         "accuracy": accuracy(release.model, test),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
@@ -105,7 +109,7 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
         "whole_scales": whole_scales(release.model),
         "directions": filter_directions(release.model.prunable()),
         "head_directions": filter_directions(head_weights(release.model)),
-        "strays": stray_statistics(release.model, test),
+        "strays": stray_statistics(release.model, held),
         "steps": 0,
         "seconds": time.perf_counter() - start,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,19 +38,6 @@ class AveragedWeights:
             torch._foreach_copy_(self._mean, self._live)
         else:
             torch._foreach_lerp_(self._mean, self._live, weight)
-
-    @torch.no_grad()
-    def scale(self, parameters: Sequence[Tensor], factor: float) -> None:
-        """Multiply some of the module's parameters, and their average, by `factor`.
-
-        Args:
-            parameters: the module's own, none of another's.
-        """
-        wanted = {p.data_ptr() for p in parameters}
-        for live, mean in zip(self._live, self._mean, strict=True):
-            if live.data_ptr() in wanted:
-                live.mul_(factor)
-                mean.mul_(factor)
 
     def restart(self) -> None:
         """Forget the past."""

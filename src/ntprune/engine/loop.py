@@ -50,13 +50,14 @@ class TrainLog:
 
     @property
     def falling(self) -> float:
-        """Relative fall of the loss from the sixth tenth of the steps to the last, at most 1.
+        """Relative fall of the loss from the sixth tenth of the last phase to its last, at most 1.
 
         The learning rate ends at zero, so the very end is flat in every run. What a run that was
         long enough has learnt it has learnt by the middle.
         """
-        middle, tenth = len(self.losses) // 2, max(1, len(self.losses) // 10)
-        then = self.losses[middle : middle + tenth].mean().item()
+        losses = self.losses[self.phase :]
+        middle = len(losses) // 2
+        then = losses[middle : middle + self._tenth].mean().item()
         return 1 - self.last / then if then > 0 else 0.0
 
 

@@ -43,7 +43,13 @@ class Pair:
 
 
 PAIRS = {
-    "mnist-usps": Pair("mnist", "usps", {"epochs": 4}),
+    "mnist-usps": Pair(
+        "mnist",
+        "usps",
+        {"epochs": 4},
+        # All of `paper/1` but its two largest budgets, which take four fifths of its time.
+        polite={"budgets": "6,13,31,50,63,315,629,1259"},
+    ),
     "usps-mnist": Pair("usps", "mnist", {"epochs": 20}, _FEW),
     "blended-mnist": Pair("blended:mnist", "mnist", {"epochs": 6}, _FEW),
     "syndigits-blended": Pair("syndigits", "blended:syndigits", {"epochs": 20}, _FEW),

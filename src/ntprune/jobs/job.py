@@ -14,7 +14,10 @@ import torch
 
 from ntprune.jobs.context import Context
 
-_VERSIONS = {"ntprune": version("ntprune"), "torch": torch.__version__}
+# To be raised with every change of what a job of the same spec returns: an attack, the search, the
+# form of a result. Finished jobs of other revisions are not found.
+REVISION = 3
+_VERSIONS = {"ntprune": version("ntprune"), "revision": REVISION, "torch": torch.__version__}
 
 
 @dataclass(frozen=True)

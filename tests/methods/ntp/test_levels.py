@@ -1,6 +1,8 @@
-"""Weights before a BatchNorm keep their size, and the network what it computes."""
+"""A release is as long as the model that was given, and computes what it computed."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from tests.release.toys import TINY
 from torch import Tensor, nn
 
 from ntprune.domains import Domain
-from ntprune.engine import AveragedWeights, Resident, generator, reestimate_batchnorm
+from ntprune.engine import Resident, generator, kept_statistics, reestimate_batchnorm
 from ntprune.methods import protect
 from ntprune.methods.base import Defence
 from ntprune.methods.ntp.levels import Levels
@@ -28,86 +30,84 @@ def work(tiny_base: Release, tiny_source: Domain) -> Defence:
     return Defence(model, train, validation, [], 0, False, 1.0, 0, lambda *_: None)
 
 
+def weight(model: Model, name: str) -> Tensor:
+    return model.module.get_parameter(name).detach()
+
+
 def length(model: Model, name: str) -> float:
-    return float(model.module.get_parameter(name).detach().norm())
+    return float(weight(model, name).norm())
 
 
 @torch.no_grad()
-def logits(model: Model, data: Resident) -> Tensor:
-    reestimate_batchnorm(model, data)
+def outputs(model: Model, data: Resident) -> tuple[Tensor, Tensor]:
+    """In eval and in train mode."""
+    images = data.images[:64]
     model.module.eval()
-    return model(data.images[:32])
+    still = model(images)
+    model.module.train()
+    with kept_statistics(model.module):
+        moving = model(images)
+    model.module.eval()
+    return still, moving
 
 
 def test_what_grew_is_as_long_as_it_was_and_computes_the_same(work: Defence) -> None:
     model = work.model
     levels = Levels(work)
-    assert {f"{name}.weight" for name in levels.names} >= {FIRST, SECOND}
-    given = length(model, FIRST), length(model, SECOND)
-    average = AveragedWeights(model.module, 0.5)
+    given = length(model, FIRST)
     with torch.no_grad():
-        model.module.get_parameter(FIRST).mul_(8)
-        # An update would not be by a plain factor: filters turn as well.
-        model.module.get_parameter(FIRST).add_(
-            0.1 * torch.randn(model.module.get_parameter(FIRST).shape, generator=generator(0, "t"))
-        )
+        first = model.module.get_parameter(FIRST)
+        # Training turns filters as well as lengthening them.
+        first.mul_(8).add_(0.1 * torch.randn(first.shape, generator=generator(0, "test")))
         model.module.get_parameter(SECOND).mul_(0.25)
-    average.update()
-    before = logits(model, work.train)
-    shorter = length(model, SECOND)
-    levels.restore(average)
-    after = logits(model, work.train)
-    assert length(model, FIRST) == pytest.approx(given[0], rel=1e-5)
-    assert length(model, SECOND) == pytest.approx(shorter)
-    assert shorter < given[1]
-    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
-    with average.in_place():
-        assert length(model, FIRST) == pytest.approx(given[0], rel=1e-5)
+    reestimate_batchnorm(model, work.train)
+    before, longer, shorter = (
+        outputs(model, work.train),
+        length(model, FIRST),
+        weight(model, SECOND),
+    )
+    made = levels.levelled(model)
+    assert length(made, FIRST) == pytest.approx(given, rel=1e-5)
+    assert torch.equal(weight(made, SECOND), shorter)
+    for ours, theirs in zip(outputs(made, work.train), before, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert length(model, FIRST) == longer, "the model on its way is left alone"
 
 
-def test_the_average_decides_and_the_live_weights_follow(work: Defence) -> None:
-    levels = Levels(work)
-    given = length(work.model, FIRST)
-    average = AveragedWeights(work.model.module, 0.5)
-    average.update()
-    with torch.no_grad():
-        work.model.module.get_parameter(FIRST).mul_(3)
-    average.update()  # (1 + 3) / 2
-    levels.restore(average)
-    assert length(work.model, FIRST) == pytest.approx(1.5 * given, rel=1e-5)
-    with average.in_place():
-        assert length(work.model, FIRST) == pytest.approx(given, rel=1e-5)
+def test_a_model_that_has_not_grown_is_left_as_it_is(work: Defence) -> None:
+    made = Levels(work).levelled(work.model)
+    for ours, theirs in zip(
+        made.module.state_dict().values(), work.model.module.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
 
 
 def test_what_no_normalisation_follows_is_left(work: Defence) -> None:
     levels = Levels(work)
-    average = AveragedWeights(work.model.module, 0.5)
-    heads = [p for p in work.model.head.parameters() if p.dim() > 1]
     with torch.no_grad():
-        for head in heads:
-            head.mul_(9)
-    average.update()
-    before = [head.detach().clone() for head in heads]
-    levels.restore(average)
-    assert heads
-    assert all(torch.equal(a, b) for a, b in zip(before, heads, strict=True))
+        for parameter in work.model.head.parameters():
+            parameter.mul_(9)
+    made = levels.levelled(work.model)
+    heads = zip(made.head.parameters(), work.model.head.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in heads)
 
 
 def test_a_release_is_level(
     tiny_base: Release, tiny_source: Domain, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a learning rate that would lengthen everything."""
+    """At a learning rate that lengthens everything."""
     hard = TINY | {"finish": 8, "lr": 0.1, "push": 4.0, "device": "cpu"}
     norms = {
-        name: length(tiny_base.model, f"{name}.weight")
+        f"{name}.weight": length(tiny_base.model, f"{name}.weight")
         for name, layer in tiny_base.model.module.named_modules()
         if isinstance(layer, nn.Conv2d)
     }
 
     def grown() -> list[str]:
         made = protect(tiny_base, tiny_source, tiny_target, **hard).model
-        return [n for n, given in norms.items() if length(made, f"{n}.weight") > 1.001 * given]
+        return [name for name, given in norms.items() if length(made, name) > 1.001 * given]
 
     assert grown() == []
-    monkeypatch.setattr(Levels, "restore", lambda *_: None)
+    as_it_is: Callable[[Levels, Model], Model] = lambda _, model: model.copy()  # noqa: E731
+    monkeypatch.setattr(Levels, "levelled", as_it_is)
     assert grown() != []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -80,17 +79,17 @@ class Finish:
         cosine = max(0.4, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
         parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
         self.done += count
-        self.levels.restore(run.average)
         with run.average.in_place():
             drop = 100 * (work.before - run.accuracy(work.validation))
-            thieves = [quick_thief(run.model, t, work.seed) for t in work.targets]
+            level = self.levels.levelled(run.model)
+            thieves = [quick_thief(level, t, work.seed) for t in work.targets]
             standing = shares.standing(thieves)
             inside = drop <= settings.max_source_drop
             # Among equals the last, which has been pushed longest. Outside the constraint the
             # smallest drop is kept, to say how close it came.
             rank = (inside, -standing if inside else -drop)
             if self.best is None or rank >= self.best[0]:
-                self.best = rank, copy.deepcopy(run.model.module.state_dict())
+                self.best = rank, level.module.state_dict()
         strength = self.controller.strength
         found = {"sparsity": self.masks.sparsity, "thief": sum(thieves) / len(thieves)}
         if len(thieves) > 1:

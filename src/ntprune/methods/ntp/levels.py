@@ -1,4 +1,4 @@
-"""Keeps weights that normalisation follows at the size they came with."""
+"""Weights that normalisation follows, brought back to the size they came with."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from ntprune.engine import AveragedWeights
 from ntprune.engine.layers import normalised
 from ntprune.methods.base import Defence
+from ntprune.models import Model
 
 
 class Levels:
@@ -16,30 +16,45 @@ class Levels:
 
     Gradients of such a layer stand at right angles to it, so every step makes it longer, many hard
     ones several times as long, and a step of a given size then turns it less (van Laarhoven 2017).
-    A release that comes with such weights slows down the thief who fine-tunes them as they are and
-    nobody else, and the simulated thieves of the defence are as slow. So lengths are put back.
+    That is good for training, which comes to rest, and a fake where a file is released: it slows
+    down the thief who fine-tunes it as it is, and nobody else. So what is released, and what the
+    thieves that rank it are given, is as long as the model that was given.
 
     Args:
         work: whose model is still as it was given.
     """
 
     def __init__(self, work: Defence) -> None:
-        pairs = normalised(work.model, work.train.images[:2])
         names = {layer: name for name, layer in work.model.module.named_modules()}
-        self._layers: list[Any] = [layer for layer, _ in pairs]
-        self._given = [float(layer.weight.detach().norm()) for layer in self._layers]
-        self.names = tuple(names[layer] for layer in self._layers)
+        self._given = [
+            (names[layer], names[norm], float(self._weight(layer).norm()))
+            for layer, norm in normalised(work.model, work.train.images[:2])
+        ]
 
     @torch.no_grad()
-    def restore(self, average: AveragedWeights) -> None:
-        """Shorten every such layer whose average has become longer than the layer was.
+    def levelled(self, model: Model) -> Model:
+        """A copy of `model` that computes the same, no layer longer than it was.
 
-        The layer and its average are scaled alike. Running statistics are left for the caller to
-        estimate anew.
+        BatchNorm's running statistics are scaled with the layer before it, so the two differ in
+        eval mode by what BatchNorm adds to variances, and in train mode likewise.
         """
-        with average.in_place():
-            lengths = [float(layer.weight.norm()) for layer in self._layers]
-        for layer, given, length in zip(self._layers, self._given, lengths, strict=True):
-            if length > given:
-                parameters = [p for p in (layer.weight, layer.bias) if p is not None]
-                average.scale(parameters, given / length)
+        made = model.copy()
+        for name, norm_name, given in self._given:
+            layer: Any = made.module.get_submodule(name)
+            norm: Any = made.module.get_submodule(norm_name)
+            length = float(self._weight(layer).norm())
+            if length <= given:
+                continue
+            factor = given / length
+            layer.weight.mul_(factor)
+            if layer.bias is not None:
+                layer.bias.mul_(factor)
+            if norm.running_mean is not None:
+                norm.running_mean.mul_(factor)
+                norm.running_var.mul_(factor**2)
+        return made
+
+    @staticmethod
+    def _weight(layer: Any) -> torch.Tensor:
+        weight: torch.Tensor = layer.weight.detach()
+        return weight
