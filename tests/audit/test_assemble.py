@@ -67,7 +67,7 @@ def findings() -> Findings:
 
 
 def report(given: Findings) -> Report:
-    return assemble(plan(), given, "toy0", "toy1", 4)
+    return assemble(plan(), given, "toy0", "toy1")
 
 
 def test_numbers() -> None:

@@ -78,6 +78,7 @@ CALM = Evidence(
     protocol=WIDE,
     budgets=[8, 64, 512],
     classes=4,
+    guess=0.25,
     points=points(1e-3, 3e-3, 1e-2),
     scratch=ScratchCurve(curve=[0.4, 0.6, 0.8], spread=[0.0] * 3),
     attacks={
@@ -89,14 +90,17 @@ CALM = Evidence(
 )
 
 
+FIVE: dict[str, Any] = {"protocol": WIDE.model_copy(update={"seeds": 5})}
+
+
 def ahead(*gains: float, n: int = 64) -> dict[str, Any]:
     """Accuracies of one attack, a seed each, above a scratch of one half."""
-    rates = (1e-3, 3e-3, 1e-2)
-    scratch = points(*rates, n=n, subject="scratch")
-    above = [
-        replace(p, accuracy=0.5 + gain) for p, gain in zip(points(*rates, n=n), gains, strict=True)
-    ]
-    return {"points": above + scratch}
+    rates = [3e-3] * len(gains)
+    above = zip(points(*rates, n=n), gains, strict=True)
+    return {
+        "points": [replace(p, accuracy=0.5 + gain) for p, gain in above]
+        + points(*rates, n=n, subject="scratch")
+    }
 
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -132,6 +136,21 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         ahead(0.02, 0.02, 0.0201),
         ahead(0.02, 0.01, 0.03),
     ),
+    "ahead in each of five cases": (
+        "head-start-at-some-budget",
+        FIVE | ahead(0.001, 0.04, 0.002, 0.003, 0.004),
+        FIVE | ahead(0.001, 0.03, 0.002, 0.003, 0.004),
+    ),
+    "ahead in four of five": (
+        "head-start-at-some-budget",
+        FIVE | ahead(0.02, 0.01, 0.02, 0.01, 0.001),
+        FIVE | ahead(0.02, 0.04, 0.02, 0.03, -0.03),
+    ),
+    "ahead at two of three budgets": (
+        "head-start-at-some-budget",
+        {"points": ahead(0.02, 0.021, 0.022, n=8)["points"] + ahead(0.01, 0.012, 0.014)["points"]},
+        {"points": ahead(0.02, -0.021, 0.022, n=8)["points"] + ahead(0.01, 0.012, 0.03)["points"]},
+    ),
     "ahead by the same everywhere": (
         "head-start-at-some-budget",
         ahead(0.01, 0.01, 0.01),
@@ -145,8 +164,13 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "rates of others": (
         "rate-on-edge",
-        {"points": points(1e-2) + points(3e-3, 3e-3, subject="scratch")},
+        {"points": points(1e-2) + points(3e-3, 3e-3, subject="magnitude")},
+        {"points": points(3e-3) + points(1e-2, 1e-2, subject="magnitude")},
+    ),
+    "rates of scratch": (
+        "rate-on-edge",
         {"points": points(3e-3) + points(1e-2, 1e-2, subject="scratch")},
+        {"points": points(1e-2, 3e-3) + points(1e-2, 3e-3, subject="scratch")},
     ),
     "loss": (
         "loss-did-not-fall",
@@ -318,6 +342,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "chance-level",
         {"attacks": {"finetune": curve(0.25, 0.26, 0.2)}},
         {"attacks": {"finetune": curve(0.25, 0.28, 0.2)}},
+    ),
+    "chance of uneven classes": (
+        "chance-level",
+        {"guess": 0.4, "attacks": {"finetune": curve(0.4, 0.41, 0.3)}},
+        {"guess": 0.4, "attacks": {"finetune": curve(0.4, 0.43, 0.3)}},
     ),
     "missing": (
         "points-missing",

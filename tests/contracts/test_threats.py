@@ -38,7 +38,7 @@ def report(rules: Protocol) -> Report:
     single = {"accuracy": 0.9, "sparsity": 0.5}
     singles = dict.fromkeys(("release", *rules.controls), single)
     plan = Plan(rules, BUDGETS, "t", "s", CLASSES, protected(toy(0), toy(1)), "b")
-    return assemble(plan, Findings(points, singles, []), "toy0", "toy1", len(CLASSES))
+    return assemble(plan, Findings(points, singles, []), "toy0", "toy1")
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

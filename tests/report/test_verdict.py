@@ -32,6 +32,8 @@ def test_protected() -> None:
     [
         (report(-0.007, half=0.007), "protected", "interval −1.4 to 0.0"),
         (report(-0.002), "open", "cannot be ruled out"),
+        (report(flags=[flag("polite-protocol")]), "open", "nothing follows for one who does not"),
+        (report(0.2, flags=[flag("polite-protocol")]), "unprotected", "no more"),
         (single_run(report(-0.05)), "open", "no interval from these runs"),
         (report(0.03), "partly", "% of the head start"),
         (report(0.09, half=0.05), "unprotected", "within the uncertainty"),

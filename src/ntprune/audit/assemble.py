@@ -37,8 +37,16 @@ class Findings:
     reused: int = 0
 
 
-def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: int) -> Report:
+def assemble(
+    plan: Plan, findings: Findings, source: str, target: str, guess: float | None = None
+) -> Report:
     """The report of a finished audit; the same findings give the same report.
+
+    Args:
+        plan, findings: what was to be found, and what was.
+        source, target: names of the domains.
+        guess: accuracy (0 to 1) of naming the target's most common class every time; that of equal
+            classes if not given.
 
     Raises:
         AuditError: what is missing leaves no yardstick or no envelope.
@@ -82,7 +90,8 @@ def assemble(plan: Plan, findings: Findings, source: str, target: str, classes: 
         Evidence(
             protocol=plan.protocol,
             budgets=budgets,
-            classes=classes,
+            classes=len(plan.classes),
+            guess=guess or 1 / len(plan.classes),
             points=findings.points,
             scratch=scratch_curve(scratch),
             attacks=attacks,

@@ -18,6 +18,7 @@ class Evidence:
         protocol: the rules.
         budgets: the grid.
         classes: how many the target has.
+        guess: accuracy of naming the most common of them every time.
         points: every attacked point.
         scratch, attacks, envelope, controls: as in the report.
         scales: of each weight, root mean square of its non-zero entries in the release and in the
@@ -34,6 +35,7 @@ class Evidence:
     protocol: Protocol
     budgets: list[int]
     classes: int
+    guess: float
     points: list[Point]
     scratch: ScratchCurve
     attacks: dict[str, Curve]

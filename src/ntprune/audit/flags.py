@@ -46,12 +46,12 @@ def _void(e: Evidence) -> Iterator[Flag]:
 
 def _rate_on_edge(e: Evidence) -> Iterator[Flag]:
     at_edge: dict[tuple[str, float], list[str]] = {}
-    for attack in dict.fromkeys(p.attack for p in e.points if p.subject == "release"):
+    # From scratch too: a yardstick that is trained badly is in the defender's favour or against it.
+    theirs = [p for p in e.points if p.subject in ("release", "scratch")]
+    for subject, attack in dict.fromkeys((p.subject, p.attack) for p in theirs):
         lrs = e.protocol.recipe_of(attack).lrs
         points = [
-            p
-            for p in e.points
-            if (p.subject, p.attack) == ("release", attack) and p.n > e.budgets[0]
+            p for p in theirs if (p.subject, p.attack) == (subject, attack) and p.n > e.budgets[0]
         ]
         if len(lrs) < 3 or not points:
             continue
@@ -139,13 +139,12 @@ def _scratch_not_monotone(e: Evidence) -> Iterator[Flag]:
 
 
 def _chance_level(e: Evidence) -> Iterator[Flag]:
-    chance = 1 / e.classes
-    flat = [name for name, curve in e.attacks.items() if np.max(curve.curve) < chance + 0.02]
+    flat = [name for name, curve in e.attacks.items() if np.max(curve.curve) < e.guess + 0.02]
     if flat:
         yield Flag(
             name="chance-level",
             message=(
-                f"{', '.join(flat)} never leaves chance level ({chance:.0%}): its interval is "
+                f"{', '.join(flat)} never leaves chance level ({e.guess:.0%}): its interval is "
                 "degenerate, and training may be broken rather than resisted"
             ),
         )

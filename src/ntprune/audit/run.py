@@ -148,9 +148,9 @@ def _run(
         store.put(data)
     context = Context(store.folder, jobs / "releases", given.places, device)
     findings = measure(plan, engine, context, Ledger(jobs), progress)
-    report = assemble(
-        plan, findings, given.source.name, given.target.name, len(given.target.classes)
-    )
+    counts = given.target.test.labels.bincount()
+    guess = float(counts.max() / counts.sum())
+    report = assemble(plan, findings, given.source.name, given.target.name, guess)
     finished = Audit(report, findings.points, plan.release.history)
     finished._write(out)
     return finished

@@ -24,7 +24,8 @@ class Verdict:
     """The outcome.
 
     Attributes:
-        level: `open` where the mean is at or below scratch but the interval reaches above it.
+        level: `open` where the mean is at or below scratch but the interval reaches above it, or
+            the protocol is a polite one.
         label: the level in words.
         sentence: the outcome, its numbers and the price paid for it.
     """
@@ -51,8 +52,9 @@ def judge(report: Report) -> Verdict:
     """The verdict on one audit.
 
     Protected: the whole interval is at or below scratch, that of the strongest single attack too,
-    and no attack is ahead of scratch at any budget. Partly protected: protected on average alone,
-    or above scratch and below the unprotected model by more than the interval allows for.
+    no attack is ahead of scratch at any budget, and the protocol doesn't favour the defender.
+    Partly protected: protected on average alone, or above scratch and below the unprotected model
+    by more than the interval allows for.
     """
     envelope, gap = report.envelope, report.envelope.mean_gap
     ends = confidence(envelope)
@@ -64,6 +66,8 @@ def judge(report: Report) -> Verdict:
     if ends is not None and upper <= 0:
         if found := _ahead(report):
             return _verdict("partly", _on_average(report, found))
+        if any(flag.name == "polite-protocol" for flag in report.flags):
+            return _verdict("open", _polite(report))
         return _verdict("protected", _gains_nothing(report))
     if gap <= 0:
         return _verdict("open", _open(report))
@@ -118,6 +122,15 @@ def _on_average(report: Report, ahead: str) -> str:
     return (
         f"on average over budgets {_thief(report)} gains nothing from this file over starting from "
         f"scratch ({_measured(report.envelope)}), but {ahead}; {_price(report)}."
+    )
+
+
+def _polite(report: Report) -> str:
+    return (
+        f"{_thief(report)} who keeps to the rules of {clean(report.protocol)}, which favour the "
+        f"defender, gains nothing from this file over starting from scratch "
+        f"({_measured(report.envelope)}), and nothing follows for one who does not; "
+        f"{_price(report)}."
     )
 
 
