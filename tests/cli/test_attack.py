@@ -48,6 +48,18 @@ def test_scratch_is_the_same_beside_every_attack(place: Path, typed: Typed) -> N
     assert found[0]["out"] is None
 
 
+def test_the_recipe_can_be_another(place: Path, typed: Typed) -> None:
+    """That of the attack and that of scratch, so that the two still compare."""
+    shared = f"attack {place}/release --target npz:{place}/target.npz --budget 8 --device cpu"
+    plain, other = (
+        json.loads(typed(*f"{shared} --attack scratch --json {more}".split()).out)
+        for more in ("", "--optimiser sgd --lr 0.03 --steps 7")
+    )
+    assert (plain["optimiser"], plain["steps"]) == ("adamw", 100)
+    assert (other["optimiser"], other["steps"]) == ("sgd", 7)
+    assert other["accuracy"] == other["scratch"] != plain["scratch"]
+
+
 def test_attacks_are_listed_with_what_they_need(typed: Typed) -> None:
     document = json.loads(typed("attacks", "--json").out)
     assert set(document) == set(attack_names())

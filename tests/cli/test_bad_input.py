@@ -242,6 +242,11 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "attack, budget": (f"{ATTACK} --budget 9999 --attack regrow", "--budget 9999: expected 3"),
     "attack, lr": (f"{ATTACK} --budget 8 --attack regrow --lr 0", "--lr 0: expected a positive"),
     "attack, lr NaN": (f"{ATTACK} --budget 8 --attack regrow --lr nan", "--lr nan: expected"),
+    "attack, optimiser": (
+        f"{ATTACK} --budget 8 --attack regrow --optimiser sdg",
+        "--optimiser sdg: expected one of adamw, adam, sgd",
+    ),
+    "attack, steps": (f"{ATTACK} --budget 8 --attack regrow --steps 0", "--steps 0: expected at"),
     "attack diverges": (f"{ATTACK} --budget 8 --attack masked --lr 1e30", "lower the learning"),
     "attack, device": (
         f"{ATTACK} --budget 8 --attack regrow --device cuda:9",

@@ -79,11 +79,13 @@ def test_a_user_s_mistake_keeps_its_type_and_message(tmp_path: Path, name: str) 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_job_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, name: str) -> None:
     context, ledger = place(tmp_path)
-    jobs = [work("break", 1), work("add", 2), work("diverge", 3), work("nan", 4)]
+    kinds = ("break", "add", "diverge", "nan", "collapse")
+    jobs = [work(kind, value) for value, kind in enumerate(kinds, start=1)]
     found = make_engine(name)(jobs, context, ledger)
     reasons = [outcome.reason for outcome in found if isinstance(outcome, Failure)]
     assert reasons[:2] == ["ZeroDivisionError: by nothing", "attack 3 diverged"]
     assert reasons[2].startswith("ValueError: Out of range float")
+    assert reasons[3] == "control 5 would lose a layer"
     assert found[1] == ledger.get(jobs[1])
     assert ledger.missing(jobs) == [jobs[0], *jobs[2:]]
     record = json.loads((ledger.folder / f"{jobs[0].id}.failed.json").read_text())
@@ -95,8 +97,9 @@ def test_a_job_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, name:
         2,
         3,
         4,
+        5,
     ]
-    assert [len(runs(tmp_path, value)) for value in (1, 2, 3, 4)] == [2, 1, 2, 2]
+    assert [len(runs(tmp_path, value)) for value in (1, 2, 3, 4, 5)] == [2, 1, 2, 2, 2]
     assert not list(ledger.folder.glob("*.failed.json"))
 
 

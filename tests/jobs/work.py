@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ntprune.errors import SettingsError, TrainingDivergedError
+from ntprune.errors import LayerCollapseError, SettingsError, TrainingDivergedError
 from ntprune.jobs import Context, Job
 
 
@@ -34,6 +34,8 @@ class Work(Job):
             raise SettingsError(f"setting {value} is wrong: change it")
         if do == "diverge" and not healed:
             raise TrainingDivergedError(f"attack {value} diverged")
+        if do == "collapse" and not healed:
+            raise LayerCollapseError(f"control {value} would lose a layer")
         if do == "break" and not healed:
             raise ZeroDivisionError("by\nnothing")
         if do == "nan" and not healed:

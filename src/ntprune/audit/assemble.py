@@ -168,7 +168,8 @@ def _require_enough(plan: Plan, findings: Findings) -> None:
         more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         raise AuditError(
             f"the audit cannot be finished without {'; '.join(reasons[:3])}{more}: what was "
-            "measured is kept; run the same command again, which tries only what is missing"
+            "measured is kept; run the same command again, which tries only what is missing, or, "
+            "where training diverged, leave that budget out with --budgets"
         )
 
 

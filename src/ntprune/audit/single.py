@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from ntprune.attacks import Attack, Stolen, attack_class, make_attack
 from ntprune.audit.protocol import FEWEST, QUICK
@@ -13,6 +14,8 @@ from ntprune.engine import Resident, accuracy, resolve_device
 from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.models import Model
 from ntprune.release import Release, load
+
+Optimiser = Literal["adamw", "adam", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,17 @@ def single(
     budget: int,
     *,
     lr: float = 3e-3,
+    optimiser: Optimiser = "adamw",
+    steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
     data_root: str | Path | None = None,
 ) -> Single:
     """Attack the release in the folder `release` once, at a stated learning rate.
 
-    It is a look at one attack, not an audit: nothing is searched. Steps, batch and optimiser are
-    those of protocol `quick`, and scratch gets the same samples. An attack that needs source images
-    gets all that the owner trained on.
+    It is a look at one attack, not an audit: nothing is searched. What isn't said is as in protocol
+    `quick`, and scratch gets the same samples, optimiser and steps. An attack that needs source
+    images gets all that the owner trained on.
 
     Args:
         release: folder of the released file.
@@ -54,13 +59,16 @@ def single(
         attack: name in the attack registry.
         budget: how many target images the thief has, at least 3.
         lr: peak learning rate of both.
+        optimiser: of both; `sgd` has momentum and wants rates ten times as high.
+        steps: of both; as many as `quick` gives a thief with that budget if not given.
         seed: of the thief.
         device: `auto`, `cpu`, `cuda`, ...
         data_root: where the source lies; `NTPRUNE_DATA` if not given.
 
     Raises:
         UnknownNameError: no such attack.
-        SettingsError: a budget below 3 or above the pool, or a learning rate that is not positive.
+        SettingsError: a budget below 3 or above the pool, a learning rate that is not positive, no
+            step, or an unknown optimiser.
         AuditError: the attack keeps the head and the target has other classes.
         DataInvalidError: the data of the source is not what the card was measured on.
         TrainingDivergedError: the loss was not finite at the end.
@@ -73,6 +81,12 @@ def single(
         )
     if not 0 < lr < float("inf"):
         raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
+    if optimiser not in get_args(Optimiser):
+        raise SettingsError(
+            f"--optimiser {optimiser}: expected one of {', '.join(get_args(Optimiser))}"
+        )
+    if steps is not None and steps < 1:
+        raise SettingsError(f"--steps {steps}: expected at least 1")
     where = resolve_device(device)
     released = load(release, where)
     pre = released.model.preprocessing
@@ -83,7 +97,7 @@ def single(
     if attack_class(attack).threat.source:
         owners = Resident.of(_source(released, data_root).owner_train, pre, where)
     recipe = QUICK.recipe
-    steps = recipe.steps(budget)
+    length = steps or recipe.steps(budget)
 
     def run(kind: Attack) -> Stolen:
         return kind(
@@ -92,9 +106,9 @@ def single(
             target.classes,
             source=owners,
             lr=lr,
-            steps=steps,
+            steps=length,
             batch=recipe.batch,
-            optimiser=recipe.optimiser,
+            optimiser=optimiser,
             weight_decay=recipe.weight_decay,
             seed=seed,
         )
@@ -102,7 +116,7 @@ def single(
     # Refused before the first step rather than after scratch has been trained.
     stolen = run(chosen).model
     yardstick = run(scratch).model
-    return Single(stolen, accuracy(stolen, test), accuracy(yardstick, test), steps)
+    return Single(stolen, accuracy(stolen, test), accuracy(yardstick, test), length)
 
 
 def _source(released: Release, root: str | Path | None) -> Domain:

@@ -17,6 +17,10 @@ def attack(
     attack: Annotated[str, typer.Option(help="See 'ntprune attacks'.")],
     budget: Annotated[int, typer.Option(help="Target images the thief has.")],
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    optimiser: Annotated[str, typer.Option(help="adamw, adam or sgd (with momentum).")] = "adamw",
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps; those of protocol quick if not given.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the stolen model.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -37,6 +41,8 @@ def attack(
         attack,
         budget,
         lr=lr,
+        optimiser=optimiser,  # type: ignore[arg-type]  # checked there
+        steps=steps,
         seed=seed,
         device=device,
         data_root=data_root,
@@ -46,6 +52,7 @@ def attack(
         "target": target,
         "budget": budget,
         "lr": lr,
+        "optimiser": optimiser,
         "seed": seed,
         "steps": found.steps,
         "accuracy": found.accuracy,
@@ -53,7 +60,7 @@ def attack(
         "out": None if out is None else str(out),
     }
     lines = [
-        f"{attack} on {target} with {budget} images, learning rate {lr:g}, {found.steps} steps: "
+        f"{attack} on {target} with {budget} images, {found.steps} steps of {optimiser} at {lr:g}: "
         f"test accuracy {100 * found.accuracy:.2f} %; from scratch {100 * found.scratch:.2f} %",
         "one attack at one learning rate is no audit: ntprune audit searches",
     ]

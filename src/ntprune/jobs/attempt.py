@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from ntprune.errors import NtpruneError, TrainingDivergedError
+from ntprune.errors import LayerCollapseError, NtpruneError, TrainingDivergedError
 from ntprune.jobs.context import Context
 from ntprune.jobs.job import Job
 
@@ -36,12 +36,13 @@ def attempt(job: Job, context: Context) -> Outcome | NtpruneError:
     """Run `job`; never raises.
 
     A mistake of the user's concerns every job, so it is handed back for the engine to raise. A
-    training that diverged concerns this job alone, and so does an error of ours.
+    training that diverged and a control with a layer that pruning would empty concern this job
+    alone, and so does an error of ours.
     """
     try:
         result = job.run(context)
         json.dumps(result, allow_nan=False)
-    except TrainingDivergedError as error:
+    except (TrainingDivergedError, LayerCollapseError) as error:
         return Failure(_line(error))
     except NtpruneError as error:
         return error

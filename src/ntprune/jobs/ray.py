@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from ntprune.jobs.context import Context
 from ntprune.jobs.engine import Engine
 from ntprune.jobs.job import Job
 
+_PATIENCE = 60.0  # seconds without a result after which the nodes are counted again
 _AHEAD = 2  # jobs submitted for each that can run, so that no node waits for the driver
 
 
@@ -59,7 +60,7 @@ class Ray(Engine):
 
         Raises:
             NtpruneError: a user's mistake that a job ran into.
-            AuditError: a node does not see the folders of the audit.
+            AuditError: a node does not see the folders of the audit, or no node is left.
             SettingsError: Ray is not installed, there is no cluster at the address, it runs another
                 version of Ray or Python, or none of its nodes has what a job books.
         """
@@ -81,7 +82,13 @@ class Ray(Engine):
                     while todo and len(under_way) < max(1, _AHEAD * self._slots(ray)):
                         job = todo.popleft()
                         under_way[task.remote(job, context)] = job
-                    finished, _ = ray.wait(list(under_way), num_returns=1)
+                    finished, _ = ray.wait(list(under_way), num_returns=1, timeout=_PATIENCE)
+                    if not finished and not self._slots(ray):
+                        raise AuditError(
+                            f"the last node that had what a job books is gone: {len(under_way)} "
+                            "jobs wait for nothing; add a node and run the same command again, "
+                            "which tries only what is missing"
+                        )
                     for reference in finished:
                         yield under_way.pop(reference), settle(_said(ray, reference))
             finally:
@@ -130,7 +137,11 @@ class Ray(Engine):
 
     def _slots(self, ray: Any) -> int:
         """How many jobs the cluster can run at a time now; nodes come and go."""
-        found = ray.cluster_resources()
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return sum(self._slots_of(found) for found in alive)
+
+    def _slots_of(self, found: Mapping[str, float]) -> int:
+        """The same of one node, since a job can't book its CPU here and its GPU there."""
         slots = int(found.get("CPU", 0))
         if self.gpus_per_job:
             slots = min(slots, int(found.get("GPU", 0) / self.gpus_per_job))
