@@ -90,6 +90,13 @@ class ConstraintError(NtpruneError):
 class TrainingDivergedError(NtpruneError):
     """The loss became non-finite twice."""
 
+    _WORDS = re.compile(r"the loss (of the paper preset )?became ")
+
+    @classmethod
+    def said_in(cls, line: str) -> bool:
+        """Whether the line that a command ended with is a training's of this kind."""
+        return bool(cls._WORDS.search(line))
+
 
 class OutputError(NtpruneError):
     """An output folder that holds something else, cannot be written or is full."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ntprune.domains import domain
 from ntprune.errors import UnknownNameError
 from ntprune.experiments import pairs
 from ntprune.experiments.named_pairs import PAIRS, named_pair, protect_command
+from ntprune.experiments.stages import StageError
 from ntprune.methods import make_method
 
 
@@ -69,3 +71,34 @@ def test_a_pair_is_run_once_and_recorded(
     shell.typed.clear()
     pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
     assert not shell.typed
+
+
+def test_a_pair_that_fails_is_reported_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def run(name: str, out: Path, results: Path) -> None:
+        ran.append(name)
+        if name == "usps-mnist" and ran.count(name) == 1:
+            raise StageError("no checkpoint kept the source accuracy")
+
+    monkeypatch.setattr(pairs, "run", run)
+    command = ["pairs", "usps-mnist", "cifar5-cifar5", "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit, match="usps-mnist: no checkpoint kept"):
+        pairs.main()
+    assert ran == ["usps-mnist", "cifar5-cifar5"]
+    words = "- **usps-mnist**: no figures, no checkpoint kept the source accuracy"
+    assert words in (tmp_path / "summary.md").read_text()
+    pairs.main()
+    assert "no figures" not in (tmp_path / "summary.md").read_text()
+
+
+def test_a_pair_that_does_not_exist_is_refused_before_the_others_are_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs, "run", lambda *_: pytest.fail("was run"))
+    monkeypatch.setattr(sys, "argv", ["pairs", "usps-mnist", "usps-mnits"])
+    with pytest.raises(SystemExit, match="unknown pair 'usps-mnits'"):
+        pairs.main()

@@ -16,6 +16,7 @@ from ntprune.experiments.sparsity import SPARSITIES
 from ntprune.experiments.studies import STUDIES
 from ntprune.experiments.study import Study, Workshop, outstanding, run
 from ntprune.experiments.study.record import Record
+from ntprune.methods import method_class
 from ntprune.methods.ntp import NTPSettings
 
 
@@ -117,6 +118,27 @@ def test_a_constraint_that_cannot_be_kept_is_a_finding(
     shell.typed.clear()
     assert made(short, shop, tmp_path).rows == record.rows
     assert shell.typed == []
+
+
+def test_a_loss_that_is_not_finite_is_a_finding(short: Study, shell: Shell, tmp_path: Path) -> None:
+    wild = replace(PAIR, protect=PAIR.protect | {"lr": 1e30})
+    record = made(short, workshop(tmp_path / "out", shell, pair=wild), tmp_path)
+    assert all(row.measured is None and row.lost_pp is None for row in record.rows)
+    table = (tmp_path / "table.md").read_text()
+    assert "seed 0: not released: the loss became non-finite twice" in table
+
+
+def test_other_defaults_make_another_release(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Changed(NTPSettings):
+        clamp: float = 2.5
+
+    shop, whole = workshop(tmp_path, shell), STUDIES["ablation"].variants(PAIR)[0]
+    before = shop.place(whole, 0)
+    assert "clamp" not in whole.settings
+    monkeypatch.setattr(method_class("ntp"), "Settings", Changed)
+    assert shop.place(whole, 0) != before
 
 
 def test_results_of_another_study_are_kept(short: Study, shell: Shell, tmp_path: Path) -> None:

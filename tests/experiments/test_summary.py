@@ -23,7 +23,7 @@ def test_rows_and_commands(tmp_path: Path) -> None:
 
     assert text.count("\n| mnist-usps |") == 1
     assert "unfinished" not in text
-    assert f"{report.attacks['masked'].slc_auc:+.3f}" in text
-    assert f"{report.controls['unprotected'].envelope.slc_auc:+.3f}" in text
+    for found in (report.attacks["masked"], report.controls["unprotected"].envelope):
+        assert f"| {found.slc_auc:+.3f} ({found.mean_gap:+.3f}) |" in text
     assert "`ntprune protect base/`" in text
     assert report.protocol in text

@@ -34,6 +34,7 @@ def test_two_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
             *("report.json", "points.csv", "history.json", "card.json", "run.json")
         }
         stages = json.loads((folder / "run.json").read_text())["stages"]
+        assert "--protocol tiny/1" in stages["audit"]["command"]
         assert stages.keys() == {"pretrain", "protect", "audit"}
         assert ("--target none" in stages["protect"]["command"]) == ("none" in folder.name)
     summary = (results / "summary.md").read_text()

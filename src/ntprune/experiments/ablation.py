@@ -43,7 +43,7 @@ def draw(record: Record, figure: Figure) -> None:
         panel.axvline(0, **NOTHING)
     for lane, group in enumerate(groups):
         if not group.measured:
-            words = "not inside the constraint"
+            words = "nothing could be released"
             area.text(
                 0.02,
                 lane,

@@ -92,11 +92,8 @@ def options(values: Mapping[str, Any]) -> list[str]:
 
 def pretrain_command(pair: Pair, base: str) -> list[str]:
     """Arguments of `ntprune` that train the pair's model into the folder `base`."""
-    given = {"size": 16} | pair.pretrain
-    return ["pretrain", "--source", pair.source, "--model", "convnet", *options(given)] + [
-        "--out",
-        base,
-    ]
+    given = {"model": "convnet", "size": 16} | pair.pretrain
+    return ["pretrain", "--source", pair.source, *options(given), "--out", base]
 
 
 def protect_command(

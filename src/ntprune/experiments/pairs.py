@@ -27,9 +27,9 @@ from ntprune.experiments.named_pairs import (
     protect_command,
 )
 from ntprune.experiments.recorded import record
-from ntprune.experiments.stages import Command, run_stage, typed
+from ntprune.experiments.stages import Command, note, run_stage, typed
 from ntprune.experiments.study.variants import source_only
-from ntprune.experiments.summary import summarise
+from ntprune.experiments.summary import REFUSED, summarise
 from ntprune.release.atomic import write_file
 
 ENGINE = ["--engine", "process", "--workers", "2"]
@@ -49,12 +49,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--results", type=Path, default=Path("results/pairs"))
     arguments = parser.parse_args()
+    try:
+        for name in arguments.pairs:
+            named_pair(name)  # before hours are spent
+    except NtpruneError as error:
+        raise SystemExit(str(error)) from error
+    failed = []
     for name in arguments.pairs:
         try:
             run(name, arguments.out / name, arguments.results / name)
-        except NtpruneError as error:
-            raise SystemExit(f"{name}: {error}") from error
+            (arguments.results / name / f"{REFUSED}.json").unlink(missing_ok=True)
+        except (NtpruneError, RuntimeError) as error:
+            # A pair that can't be protected is reported like any other, and no end of the rest.
+            failed.append(f"{name}: {error}")
+            note(arguments.results / name, REFUSED, reason=str(error))
         write_file(arguments.results / "summary.md", summarise(arguments.results).encode())
+    if failed:
+        raise SystemExit("\n".join(failed))
 
 
 def run(name: str, out: Path, results: Path, command: Command = typed) -> None:

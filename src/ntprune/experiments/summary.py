@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ntprune.audit.schema import Curve, Report
+from ntprune.audit.schema import Curve, Envelope, Report
 
 _COLUMNS = (
     "pair",
@@ -26,12 +26,17 @@ _FREE = ("finetune", "finetune-new-head")
 _KEPT = ("masked", "masked-new-head")
 
 
+# The note of a pair of which nothing could be released.
+REFUSED = "refused"
+
+
 def summarise(results: Path) -> str:
     """Markdown over every `<pair>/report.json` and `<pair>/run.json` below `results`.
 
     Beside them may lie `paper.json` and `audit-source-only.json`, the other reports on the pair.
 
-    Figures are SLC-AUC against scratch but for the envelope's interval, which is of the mean gap.
+    Figures are SLC-AUC against scratch and, because budgets differ from pair to pair, the mean gap
+    in brackets, the envelope's with its interval. What could not be released is said below.
     """
     rows, costs = [], []
     for place in sorted(p.parent for p in results.glob("*/run.json")):
@@ -39,6 +44,9 @@ def summarise(results: Path) -> str:
         run = json.loads((place / "run.json").read_text())
         rows.append(_row(place, report))
         costs.append(_cost(place.name, report, run))
+    for file in sorted(results.glob(f"*/{REFUSED}.json")):
+        reason = json.loads(file.read_bytes())["reason"]
+        costs.append(f"- **{file.parent.name}**: no figures, {reason}")
     header = ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
     return "\n".join([*header, *rows, "", *costs]) + "\n"
 
@@ -48,11 +56,11 @@ def _row(place: Path, report: Report) -> str:
     cells = [
         place.name,
         f"{100 * source.before:.2f} → {100 * source.after:.2f} % ({source.drop_pp:+.2f} pp)",
-        f"{report.controls['unprotected'].envelope.slc_auc:+.3f}",
+        _area(report.controls["unprotected"].envelope),
         *(_auc(report.attacks, name) for name in _FREE + _KEPT),
         f"{envelope.slc_auc:+.3f} ({envelope.mean_gap:+.3f}, {envelope.ci95[0]:+.3f} to "
         f"{envelope.ci95[1]:+.3f})",
-        f"{polite.envelope.slc_auc:+.3f}" if (polite := _beside(place, "paper")) else "–",
+        _area(polite.envelope) if (polite := _beside(place, "paper")) else "–",
         _pruned(report.controls["magnitude"].attacks),
         _pruned(control.attacks) if (control := _beside(place, "audit-source-only")) else "–",
     ]
@@ -71,7 +79,11 @@ def _pruned(attacks: dict[str, Curve]) -> str:
 
 
 def _auc(attacks: dict[str, Curve], name: str) -> str:
-    return f"{attacks[name].slc_auc:+.3f}" if name in attacks else "–"
+    return _area(attacks[name]) if name in attacks else "–"
+
+
+def _area(found: Curve | Envelope) -> str:
+    return f"{found.slc_auc:+.3f} ({found.mean_gap:+.3f})"
 
 
 def _cost(name: str, report: Report, run: dict[str, Any]) -> str:

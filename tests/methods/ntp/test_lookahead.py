@@ -74,6 +74,16 @@ def test_entries_align_with_the_parameters(model: Model, tiny_other: Domain) -> 
     assert not loss.requires_grad
 
 
+def test_what_the_owner_has_frozen_is_left_out(model: Model, tiny_other: Domain) -> None:
+    frozen = next(n for n, _ in model.encoder_parameters())
+    model.module.get_parameter(frozen).requires_grad_(False)
+    found = entries(lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))[0], model)
+    others = [g for n, g in found.items() if n != frozen and g is not None]
+    assert found[frozen] is None
+    assert all(float(g.abs().sum()) > 0 for g in others)
+    assert others
+
+
 def test_a_thief_of_the_same_classes_keeps_the_head_now_and_then(
     model: Model, tiny_target: Domain
 ) -> None:

@@ -48,3 +48,10 @@ def test_statistics_hide_nothing_from_it(tiny_base: Release, tiny_target: Domain
     guess = -math.log(4)
     assert quick_thief(model, data, 0) > 0.3 * guess
     assert quick_thief(dead_in_training(model), data, 0) > 0.3 * guess
+
+
+def test_a_thief_that_diverges_has_learnt_nothing(tiny_base: Release, tiny_target: Domain) -> None:
+    model = tiny_base.model.copy()
+    with torch.no_grad():
+        next(model.module.parameters()).fill_(math.nan)
+    assert quick_thief(model, target(tiny_target, model), 0) == -math.log(4)

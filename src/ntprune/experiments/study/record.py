@@ -61,8 +61,10 @@ class Row(_Frozen):
         place: its folder in the workshop.
         commands: that made and audited it.
         seconds: they took.
-        measured: what was found; none if no checkpoint kept the constraint.
-        lost_pp: the least that a checkpoint lost on validation data, where none kept it.
+        measured: what was found; none if nothing could be released.
+        refused: why, as `ntprune protect` said it.
+        lost_pp: the least that a checkpoint lost on validation data, where none kept the
+            constraint.
     """
 
     label: str
@@ -75,6 +77,7 @@ class Row(_Frozen):
     commands: list[str]
     seconds: dict[str, float]
     measured: Measured | None = None
+    refused: str | None = None
     lost_pp: float | None = None
 
 
@@ -168,6 +171,7 @@ def read(workshop: Workshop, variant: Variant, seed: int) -> tuple[Row, Report |
         commands=[facts["command"] for facts in notes.values() if facts],
         seconds={stage: facts["seconds"] for stage, facts in notes.items() if "seconds" in facts},
         measured=_release(report) if report else None,
+        refused=notes["protect"].get("refused"),
         lost_pp=notes["protect"].get("lost_pp"),
     )
     return row, report

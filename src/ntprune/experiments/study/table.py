@@ -65,9 +65,11 @@ def _notes(record: Record) -> list[str]:
     ]
     for group in record.groups():
         for row in group.refused:
-            lost = number(row.lost_pp or 0.0, 2)
-            lines.append(
-                f"- **{row.label}**, seed {row.seed}: not inside the constraint; the best "
-                f"checkpoint lost {lost} points on validation data."
+            why = (
+                f"not released: {row.refused}"
+                if row.lost_pp is None
+                else "not inside the constraint; the best checkpoint lost "
+                f"{number(row.lost_pp, 2)} points on validation data."
             )
+            lines.append(f"- **{row.label}**, seed {row.seed}: {why}")
     return lines

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ntprune.errors import ConstraintError
+from ntprune.errors import ConstraintError, TrainingDivergedError
 from ntprune.experiments.named_pairs import Pair, options, pretrain_command, protect_command
 from ntprune.experiments.stages import (
     Command,
@@ -21,6 +21,7 @@ from ntprune.experiments.stages import (
     typed,
 )
 from ntprune.experiments.study.variants import Variant
+from ntprune.methods import method_class
 
 # A study compares many releases by the thief who ignores the mask, at few budgets; what the audit
 # leaves out of its protocol is said in the protocol's name.
@@ -70,7 +71,9 @@ class Workshop:
 
     def place(self, variant: Variant, seed: int) -> Path:
         """Named by what the release depends on, so that studies share what they have in common."""
-        content = [variant.method, variant.settings]
+        # Whole settings, so that what was made by other defaults isn't taken for today's.
+        settings = method_class(variant.method).Settings(**variant.settings)
+        content = [variant.method, settings.model_dump(mode="json")]
         return self.folder / f"{variant.method}-{_digest(content)}-s{seed}"
 
     def pending(self, variant: Variant, seed: int) -> list[Stage]:
@@ -87,7 +90,9 @@ class Workshop:
         return [stage for stage, product in stages if not product.exists()]
 
     def make(self, variant: Variant, seed: int, say: Say) -> None:
-        """Run what is pending. A constraint that can't be kept is noted: it is a finding.
+        """Run what is pending. What can't be released is noted: it is a finding.
+
+        That is a constraint that no checkpoint keeps, and a loss that doesn't stay finite.
 
         Raises:
             StageError: a command found another mistake.
@@ -98,7 +103,9 @@ class Workshop:
                 run_stage(stage.name, stage.arguments, stage.folder, say=say, command=self.command)
             except StageError as error:
                 lost = ConstraintError.lost_in(str(error))
-                if stage.name != "protect" or lost is None:
+                if stage.name != "protect" or (
+                    lost is None and not TrainingDivergedError.said_in(str(error))
+                ):
                     raise
                 note(
                     stage.folder,

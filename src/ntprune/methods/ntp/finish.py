@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ntprune.engine import accuracy
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.levels import Levels
@@ -84,10 +85,12 @@ class Finish:
             level = self.levels.levelled(run.model)
             thieves = [quick_thief(level, t, work.seed) for t in work.targets]
             standing = shares.standing(thieves)
-            inside = drop <= settings.max_source_drop
+            # The file is judged, not what it was made of.
+            lost = 100 * (work.before - accuracy(level, work.validation))
+            inside = lost <= settings.max_source_drop
             # Among equals the last, which has been pushed longest. Outside the constraint the
             # smallest drop is kept, to say how close it came.
-            rank = (inside, -standing if inside else -drop)
+            rank = (inside, -standing if inside else -lost)
             if self.best is None or rank >= self.best[0]:
                 self.best = rank, level.module.state_dict()
         strength = self.controller.strength

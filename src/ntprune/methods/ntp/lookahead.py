@@ -146,7 +146,7 @@ class Lookahead:
         return [*self._copy.module.buffers(), *new.module.buffers(), *head]
 
     def _start(self) -> tuple[Model, list[nn.Parameter]]:
-        """A thief that starts at the released weights, and those of its parameters it shares."""
+        """A thief that starts at the released weights, and those it shares and may train."""
         kept = self.keeps_head and bool(torch.rand((), generator=self._draw) < 0.5)
         thief = self._copy if kept else self._new
         pairs = list(zip(thief.module.parameters(), self.model.module.parameters(), strict=True))
@@ -156,7 +156,7 @@ class Lookahead:
             self._reset_head(thief)
         with torch.no_grad():
             torch._foreach_copy_([m for m, _ in shared], [t for _, t in shared])
-        return thief, [m for m, _ in shared]
+        return thief, [m for m, _ in shared if m.requires_grad]
 
     def _reset_head(self, thief: Model) -> None:
         with torch.random.fork_rng(devices=[]):

@@ -8,6 +8,7 @@ import torch
 
 from ntprune.domains.blocks import at_once
 from ntprune.engine import Batches, evaluate, generator, rebase_statistics, train
+from ntprune.errors import TrainingDivergedError
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
 
@@ -44,6 +45,9 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 40)
     reached = []
     for thief in thieves + rebased:
         batches = Batches(own, 64, generator(seed, "quick thief", "order"))
-        train(thief, batches, steps, lr=3e-3)
+        try:
+            train(thief, batches, steps, lr=3e-3)
+        except TrainingDivergedError:
+            continue  # has learnt nothing
         reached.append(evaluate(thief, target.validation)[1])
-    return -min(*reached, math.log(len(target.classes)))
+    return -min([*reached, math.log(len(target.classes))])

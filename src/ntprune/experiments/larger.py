@@ -1,0 +1,96 @@
+"""Larger networks on one pair of domains: trained, protected and audited.
+
+`python -m ntprune.experiments.larger --out runs/larger --results results/larger [NETWORK ...]`
+
+Every stage is the command a user would type, and one that is done is not run again. The settings
+of `ntp` are those of every pair but for the steps of the finish, of which two cores can afford
+few at 32×32 pixels; the audits are a stated reduction of `standard/1`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from ntprune.errors import NtpruneError
+from ntprune.experiments.named_pairs import Pair, options, pretrain_command, protect_command
+from ntprune.experiments.pairs import ENGINE, STRICT
+from ntprune.experiments.recorded import record
+from ntprune.experiments.stages import Command, run_stage, typed
+from ntprune.experiments.summary import summarise
+from ntprune.release.atomic import write_file
+
+_AUDIT = {
+    "budgets": "64,512",
+    "attacks": "finetune,finetune-new-head",
+    "controls": "unprotected,magnitude",
+}
+# A sixth of the default's outer steps.
+_PROTECT = {"finish": 100}
+
+
+def _network(name: str) -> Pair:
+    return Pair("mnist", "usps", {"model": name, "size": 32, "epochs": 2}, _AUDIT, {}, _PROTECT)
+
+
+NETWORKS = {name: _network(name) for name in ("resnet18", "vgg11_bn")}
+
+
+def main() -> None:
+    """Run the networks named on the command line, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
+    parser.add_argument("--out", type=Path, default=Path("runs/larger"))
+    parser.add_argument("--results", type=Path, default=Path("results/larger"))
+    given = parser.parse_args()
+    unknown = sorted(set(given.networks) - set(NETWORKS))
+    if unknown:
+        parser.error(f"unknown network '{unknown[0]}': choose of {', '.join(NETWORKS)}")
+    try:
+        run({name: NETWORKS[name] for name in given.networks}, given.out, given.results)
+    except NtpruneError as error:
+        raise SystemExit(str(error)) from error
+
+
+def run(
+    networks: Mapping[str, Pair],
+    out: Path,
+    results: Path,
+    *,
+    engine: Sequence[str] = ENGINE,
+    command: Command = typed,
+) -> None:
+    """Each of `networks`: work below `out`, the record below `results`.
+
+    Args:
+        networks: the pair with its options, by the name of the network.
+        out: folder of the work.
+        results: folder of the records, one each network, and of `summary.md`.
+        engine: options of the audits that no figure depends on.
+        command: runs `ntprune`.
+
+    Raises:
+        NtpruneError: as the commands do.
+    """
+    say = partial(print, file=sys.stderr, flush=True)
+    for name, pair in networks.items():
+        place = out / name
+        base, release, audit = place / "base", place / "release", place / "audit"
+        attack = ["audit", str(release), "--target", pair.target, "--out", str(audit)]
+        stages = {
+            "pretrain": (base, pretrain_command(pair, str(base))),
+            "protect": (release, protect_command(pair, str(base), str(release), pair.settings)),
+            "audit": (audit / "report.json", attack + options(STRICT | pair.audit) + [*engine]),
+        }
+        for stage, (product, arguments) in stages.items():
+            if not product.exists():
+                run_stage(stage, arguments, place, say=say, command=command)
+        record(name, release, audit, {stage: (place, stage) for stage in stages}, results / name)
+        write_file(results / "summary.md", summarise(results).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Which check of the finish is released."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from tests.release.toys import TINY
+from torch import Tensor
+
+from ntprune.domains import Domain
+from ntprune.methods import protect
+from ntprune.methods.ntp import finish
+from ntprune.models import Model
+from ntprune.release import Release
+
+INSIDE, OUTSIDE = 0.0, 1.5  # of the source accuracy; all may be lost
+
+
+@pytest.mark.parametrize(
+    ("thieves", "losses", "released"),
+    [
+        ((-0.1, -0.9, -0.5), (INSIDE, INSIDE, INSIDE), 1),
+        ((-0.5, -0.5, -0.5), (INSIDE, INSIDE, INSIDE), 2),
+        ((-0.1, -0.9, -0.2), (INSIDE, OUTSIDE, INSIDE), 2),
+        ((-0.3, -0.9, -0.2), (INSIDE, OUTSIDE, INSIDE), 0),
+    ],
+    ids=["least for the thief", "the last of equals", "inside first", "inside, whenever it was"],
+)
+def test_the_strongest_check_inside_the_constraint(
+    thieves: Sequence[float],
+    losses: Sequence[float],
+    released: int,
+    tiny_base: Release,
+    tiny_source: Domain,
+    tiny_target: Domain,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[dict[str, Tensor]] = []
+
+    def thief(model: Model, *_: Any) -> float:
+        seen.append(model.copy().module.state_dict())
+        return thieves[len(seen) - 1]
+
+    def accuracy(*_: Any) -> float:
+        return tiny_base.card.source.validation - losses[len(seen) - 1]
+
+    monkeypatch.setattr(finish, "quick_thief", thief)
+    monkeypatch.setattr(finish, "accuracy", accuracy)
+    settings = TINY | {"finish": len(thieves), "device": "cpu"}
+    made = protect(tiny_base, tiny_source, tiny_target, **settings).model.module.state_dict()
+    assert len(seen) == len(thieves)
+    same = [all(torch.equal(made[k], each[k]) for k in made) for each in seen]
+    assert same == [number == released for number in range(len(thieves))]
