@@ -1,4 +1,7 @@
-"""A small network that reads rendered digits; its thieves want scanned ones."""
+"""A small network that reads rendered digits; its thieves want them over photographs.
+
+The pair that the record in docs/fakes.md is of: what convinces and what is seen through is one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def source() -> Domain:
 
 @pytest.fixture(scope="session")
 def target() -> Domain:
-    return ntprune.domain("blended:optdigits")
+    return ntprune.domain("blended:syndigits")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,10 @@ FAKES = (
     Fake(
         "fake-scaled-convs",
         scaled_convs,
-        Pitch("AdamW at 3e-3, 256 images, 100 steps", **_FIXED),
+        # With a few hundred images features that stand still serve as well as any.
+        Pitch(
+            "AdamW at 3e-3, 2,048 images, 300 steps", **(_FIXED | {"samples": 2048, "steps": 300})
+        ),
         loses=0.0,
         flags=frozenset({"unusual-scale"}),
         also=_SCALES,
@@ -42,7 +45,7 @@ FAKES = (
     Fake(
         "fake-misaligned-head",
         misaligned_head,
-        Pitch(PUBLISHED),
+        Pitch("AdamW at 1e-3, 64 images, 30 steps", samples=64, steps=30, lr=1e-3, batch=64),
         loses=3.0,
         flags=frozenset({"head-only"}),
         # What it learns against the target makes the classifier larger, too.
@@ -70,6 +73,7 @@ FAKES = (
         Pitch(PUBLISHED),
         loses=10.0,
         flags=frozenset({"plain-mask"}),
+        # Only where the steps are enough for the weights that come back to count.
         also=frozenset({"mask-free-stronger"}),
         share=0.6,
     ),

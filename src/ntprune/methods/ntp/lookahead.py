@@ -75,6 +75,8 @@ class Lookahead:
         self._fresh = Batches(target.train, 2 * batch, self._draw)
         self._copy = model.copy()
         self._new = model.new_head(target.classes, seed)
+        for thief in (self._copy, self._new):
+            thief.module.requires_grad_(True)  # what the owner has frozen, a thief has not
 
     def gradient(
         self, alpha: float, fisher: float, masks: MaskSet
@@ -146,7 +148,7 @@ class Lookahead:
         return [*self._copy.module.buffers(), *new.module.buffers(), *head]
 
     def _start(self) -> tuple[Model, list[nn.Parameter]]:
-        """A thief that starts at the released weights, and those it shares and may train."""
+        """A thief that starts at the released weights, and those of its parameters it shares."""
         kept = self.keeps_head and bool(torch.rand((), generator=self._draw) < 0.5)
         thief = self._copy if kept else self._new
         pairs = list(zip(thief.module.parameters(), self.model.module.parameters(), strict=True))
@@ -156,7 +158,7 @@ class Lookahead:
             self._reset_head(thief)
         with torch.no_grad():
             torch._foreach_copy_([m for m, _ in shared], [t for _, t in shared])
-        return thief, [m for m, _ in shared if m.requires_grad]
+        return thief, [m for m, _ in shared]
 
     def _reset_head(self, thief: Model) -> None:
         with torch.random.fork_rng(devices=[]):
