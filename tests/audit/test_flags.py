@@ -138,8 +138,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "ahead in each of five cases": (
         "head-start-at-some-budget",
-        FIVE | ahead(0.001, 0.04, 0.002, 0.003, 0.004),
         FIVE | ahead(0.001, 0.03, 0.002, 0.003, 0.004),
+        FIVE | ahead(0.001, 0.01, 0.002, 0.003, 0.004),
     ),
     "ahead in four of five": (
         "head-start-at-some-budget",

@@ -16,8 +16,8 @@ from ntprune.audit.schema import Flag
 # Of the attacks and budgets that are called ahead, the share that is so by chance.
 _LEVEL = 0.05
 # Few thieves have little power to show a lead, so that many who are all ahead need not: that all
-# five are, and by a point on average, is not for the defender to call chance.
-_MANY, _CLEAR = 5, 0.01
+# five are, and by half a point on average, is not for the defender to call chance.
+_MANY, _CLEAR = 5, 0.005
 # A thief's choice rests on few images, so that the envelope may lie a little below an attack.
 _BELOW = 0.01
 

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from ntprune.audit.schema import Envelope, Report
+from ntprune.errors import NtpruneError
 from ntprune.experiments.machine import machine
 from ntprune.experiments.stages import Command, noted, run_stage, typed
 from ntprune.release.atomic import write_file
@@ -60,13 +61,12 @@ def main() -> None:
     }
     ledger = given.ledger or given.out / "jobs"
     engine = ["--engine", "process", "--workers", given.workers]
-    run(
-        dict(pair.split("=", 1) for pair in given.releases),
-        rules,
-        ["--target", given.target, "--ledger", str(ledger), *engine],
-        given.out,
-        given.results,
-    )
+    options = ["--target", given.target, "--ledger", str(ledger), *engine]
+    releases = dict(pair.split("=", 1) for pair in given.releases)
+    try:
+        run(releases, rules, options, given.out, given.results)
+    except NtpruneError as error:
+        raise SystemExit(str(error)) from error
 
 
 def run(
