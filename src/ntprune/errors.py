@@ -90,7 +90,7 @@ class ConstraintError(NtpruneError):
 class TrainingDivergedError(NtpruneError):
     """The loss became non-finite twice."""
 
-    _WORDS = re.compile(r"the loss (of the paper preset )?became ")
+    _WORDS = re.compile(r"the (loss|weights)( of the paper preset)? became ")
 
     @classmethod
     def said_in(cls, line: str) -> bool:

@@ -17,11 +17,19 @@ from torch import Tensor, nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident, accuracy
-from ntprune.errors import ConstraintError, DataInvalidError, NtpruneError, SettingsError
+from ntprune.errors import (
+    ConstraintError,
+    DataInvalidError,
+    NtpruneError,
+    SettingsError,
+    TrainingDivergedError,
+)
 from ntprune.methods import Method, make_method, method_class, method_names, preset_names
+from ntprune.methods.base import Defence, Outcome
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.models import Model, wrap
 from ntprune.release import Release, check
+from ntprune.sparsity import MaskSet
 
 
 @dataclass(frozen=True)
@@ -226,6 +234,28 @@ def test_dropout_follows_the_seed_too(
         run = kind(name)(**TABLE[name].settings)
         made.append(weights(run(noisy, tiny_source, [tiny_target], seed=1).model))
     assert same(*made)
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_broken_weights_are_not_released(
+    name: str,
+    tiny_base: Release,
+    tiny_source: Domain,
+    tiny_target: Domain,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    method = kind(name)
+
+    def run(self: Method, work: Defence) -> Outcome:
+        with torch.no_grad():
+            next(work.model.module.parameters()).fill_(math.nan)
+        kept = {n: torch.ones_like(p) for n, p in work.model.prunable().items()}
+        return Outcome(MaskSet(kept), 1)
+
+    monkeypatch.setattr(method, "run", run)
+    with pytest.raises(TrainingDivergedError, match="the weights became non-finite") as caught:
+        method(**TABLE[name].settings)(tiny_base, tiny_source, [tiny_target])
+    assert TrainingDivergedError.said_in(str(caught.value))
 
 
 class StoppedError(Exception):

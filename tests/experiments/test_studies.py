@@ -121,7 +121,7 @@ def test_a_constraint_that_cannot_be_kept_is_a_finding(
 
 
 def test_a_loss_that_is_not_finite_is_a_finding(short: Study, shell: Shell, tmp_path: Path) -> None:
-    wild = replace(PAIR, protect=PAIR.protect | {"lr": 1e30})
+    wild = replace(PAIR, protect=PAIR.protect | {"lr": 1e38})
     record = made(short, workshop(tmp_path / "out", shell, pair=wild), tmp_path)
     assert all(row.measured is None and row.lost_pp is None for row in record.rows)
     table = (tmp_path / "table.md").read_text()

@@ -27,6 +27,7 @@ from ntprune.errors import (
     NtpruneError,
     OutputError,
     SettingsError,
+    TrainingDivergedError,
 )
 from ntprune.methods.checkpoint import Checkpoint, identity
 from ntprune.models import Model
@@ -259,6 +260,11 @@ class Method(ABC):
             torch.manual_seed(stream_seed(work.seed, "method", "layers"))
             outcome = self.run(work)
         outcome.masks.apply_(model.module)
+        # The last step's loss is from before it, and a thief can't learn from what is broken.
+        if not all(p.isfinite().all() for p in model.module.parameters()):
+            raise TrainingDivergedError(
+                f"the weights became non-finite under method '{self.name}': lower its lr"
+            )
         model.module.eval()
         record = measure(model, source)
         drop = 100 * (given.card.source.validation - record.validation)
