@@ -37,9 +37,9 @@ def unprotected(low: float, high: float) -> dict[str, Control]:
     return {"unprotected": Control(source=0.9, sparsity=0, attacks={}, envelope=best)}
 
 
-def magnitude(gap: float) -> dict[str, Control]:
+def magnitude(gap: float, sparsity: float = 0.9) -> dict[str, Control]:
     best = envelope(gap, gap)
-    return {"magnitude": Control(source=0.9, sparsity=0.9, attacks={}, envelope=best)}
+    return {"magnitude": Control(source=0.9, sparsity=sparsity, attacks={}, envelope=best)}
 
 
 def gaps(**gap: float) -> dict[str, Any]:
@@ -292,6 +292,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "plain-mask",
         {"controls": unprotected(0.1, 0.3) | magnitude(-0.0895)},
         {"controls": unprotected(0.1, 0.3) | magnitude(-0.05)},
+    ),
+    "a mask of nothing": (
+        "plain-mask",
+        {"controls": unprotected(0.1, 0.3) | magnitude(-0.2, sparsity=0.001)},
+        {"controls": unprotected(0.1, 0.3) | magnitude(-0.2, sparsity=0.0)},
     ),
     "rising": (
         "still-rising",

@@ -145,7 +145,10 @@ def _same_encoder(e: Evidence) -> bool:
 def plain_mask(e: Evidence) -> Iterator[Flag]:
     """A plain mask does as much."""
     plain = e.controls.get("magnitude")
-    if plain is None or e.envelope.mean_gap < plain.envelope.mean_gap - _LITTLE:
+    # Of a file without zeros the control is no mask.
+    if plain is None or not plain.sparsity:
+        return
+    if e.envelope.mean_gap < plain.envelope.mean_gap - _LITTLE:
         return
     yield Flag(
         name="plain-mask",
