@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from tests.cli.conftest import Typed
-from tests.release.toys import arrays, edit_card, files, save_npz, tamper
+from tests.cli.spoilt import (
+    Prepare,
+    both,
+    claimed,
+    cut,
+    heavier,
+    npz,
+    pickled,
+    pictures,
+    relabelled,
+    split,
+    spoil,
+    with_nan,
+)
+from tests.release.toys import arrays, edit_card, files
 
-Prepare = Callable[[Path], object]
 PRETRAIN = "pretrain --width 4 --epochs 1 --device cpu --out {tmp}/out --source"
 PROTECT = "protect {place}/base --target npz:{place}/target.npz --device cpu --out {tmp}/out"
 AUDIT = "audit {place}/release --protocol tiny --engine inline --device cpu --out {tmp}/out"
@@ -27,74 +35,6 @@ ATTACK = "attack {place}/release --target npz:{place}/target.npz --device cpu --
 TARGET = " --target npz:{place}/target.npz"
 STUDY = "experiment --out {tmp}/out --results {tmp}/results"
 NPZ = f"{PRETRAIN} npz:{{tmp}}/x.npz"
-
-
-def npz(**changes: Any) -> Prepare:
-    """`x.npz` with those arrays in place of good ones."""
-    return lambda tmp: save_npz(tmp / "x.npz", 0, **changes)
-
-
-def split(part: str, count: int) -> Prepare:
-    """`x.npz` with a train and a test part, of which one is cut down to `count` images."""
-
-    def write(tmp: Path) -> None:
-        images, labels = arrays(0)
-        content = {f"{p}_images": images for p in ("train", "test")}
-        content |= {f"{p}_labels": labels for p in ("train", "test")}
-        content |= {f"{part}_images": images[:count], f"{part}_labels": labels[:count]}
-        np.savez(tmp / "x.npz", **content)
-
-    return write
-
-
-def cut(file: str, share: float) -> Prepare:
-    return lambda tmp: os.truncate(tmp / file, int((tmp / file).stat().st_size * share))
-
-
-def spoil(file: str, content: bytes) -> Prepare:
-    def write(tmp: Path) -> None:
-        (tmp / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp / file).write_bytes(content)
-
-    return write
-
-
-def pictures(tmp: Path) -> None:
-    for name in ("a", "b"):
-        (tmp / "set" / name).mkdir(parents=True)
-        for i in range(12):
-            picture = Image.fromarray(np.full((16, 16), 20 * i, np.uint8))
-            picture.save(tmp / "set" / name / f"{i}.png")
-
-
-def both(*steps: Prepare) -> Prepare:
-    return lambda tmp: [step(tmp) for step in steps]
-
-
-def with_nan() -> Any:
-    images = arrays(0)[0] / 255
-    images[3, 2, 1] = np.nan
-    return images
-
-
-def relabelled(old: int, new: int) -> Any:
-    labels = arrays(0)[1].copy()
-    labels[labels == old] = new
-    return labels
-
-
-def pickled(tmp: Path) -> None:
-    (tmp / "release" / "model.safetensors").write_bytes(pickle.dumps({"a": 1}))
-
-
-def heavier(tmp: Path) -> None:
-    tamper(tmp / "release", "model.safetensors", lambda t: t["classifier.2.bias"].add_(1))
-
-
-def claimed(tmp: Path) -> None:
-    """An audit of something else, as it was left."""
-    (tmp / "out").mkdir()
-    (tmp / "out" / "audit.json").write_text('{"protocol": {}}')
 
 
 RELEASE: Prepare = lambda tmp: None  # noqa: E731  (the copy is made for every row that names it)

@@ -10,16 +10,14 @@ few at 32×32 pixels; the audits are a stated reduction of `standard/1`.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from ntprune.errors import NtpruneError
 from ntprune.experiments.named_pairs import Pair, options, pretrain_command, protect_command
 from ntprune.experiments.pairs import ENGINE, STRICT
 from ntprune.experiments.recorded import record
-from ntprune.experiments.stages import Command, run_stage, typed
+from ntprune.experiments.stages import Command, run_missing, typed
 from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
@@ -75,7 +73,6 @@ def run(
     Raises:
         NtpruneError: as the commands do.
     """
-    say = partial(print, file=sys.stderr, flush=True)
     for name, pair in networks.items():
         place = out / name
         base, release, audit = place / "base", place / "release", place / "audit"
@@ -85,9 +82,7 @@ def run(
             "protect": (release, protect_command(pair, str(base), str(release), pair.settings)),
             "audit": (audit / "report.json", attack + options(STRICT | pair.audit) + [*engine]),
         }
-        for stage, (product, arguments) in stages.items():
-            if not product.exists():
-                run_stage(stage, arguments, place, say=say, command=command)
+        run_missing(stages, place, command=command)
         record(name, release, audit, {stage: (place, stage) for stage in stages}, results / name)
         write_file(results / "summary.md", summarise(results).encode())
 

@@ -47,7 +47,7 @@ PAIRS = {
         "mnist",
         "usps",
         {"epochs": 4},
-        # All of `paper/1` but its two largest budgets, which take four fifths of its time.
+        # All of `paper/1` but its two largest budgets, which take three quarters of its steps.
         polite={"budgets": "6,13,31,50,63,315,629,1259"},
     ),
     "usps-mnist": Pair("usps", "mnist", {"epochs": 20}, _FEW),

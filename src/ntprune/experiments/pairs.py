@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
-from functools import partial
 from pathlib import Path
 
 from ntprune.errors import NtpruneError
@@ -27,7 +25,7 @@ from ntprune.experiments.named_pairs import (
     protect_command,
 )
 from ntprune.experiments.recorded import record
-from ntprune.experiments.stages import Command, note, run_stage, typed
+from ntprune.experiments.stages import Command, note, run_missing, typed
 from ntprune.experiments.study.variants import source_only
 from ntprune.experiments.summary import REFUSED, summarise
 from ntprune.release.atomic import write_file
@@ -103,10 +101,7 @@ def run(name: str, out: Path, results: Path, command: Command = typed) -> None:
             attack(control, "audit-source-only", STRICT | pair.audit | PLAIN),
         ),
     }
-    say = partial(print, file=sys.stderr, flush=True)
-    for stage, (product, arguments) in stages.items():
-        if not product.exists():
-            run_stage(stage, arguments, out, say=say, command=command)
+    run_missing(stages, out, command=command)
     record(name, release, out / "audit", {stage: (out, stage) for stage in stages}, results)
     for folder in ("paper", "audit-source-only"):
         shutil.copy(out / folder / "report.json", results / f"{folder}.json")

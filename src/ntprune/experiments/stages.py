@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,25 @@ def run_stage(
         seconds=round(time.monotonic() - start, 1),
         peak_memory_mb=ended.peak_memory_mb,
     )
+
+
+def run_missing(
+    stages: Mapping[str, tuple[Path, Sequence[str]]], folder: Path, *, command: Command = typed
+) -> None:
+    """Run the stages, by name, whose product is not there, and note each in `folder`.
+
+    Args:
+        stages: product and arguments of each, in the order in which they need one another.
+        folder: of the notes.
+        command: what runs a command; what it says goes to stderr.
+
+    Raises:
+        StageError, RuntimeError: as `run_stage`.
+    """
+    say = partial(print, file=sys.stderr, flush=True)
+    for name, (product, arguments) in stages.items():
+        if not product.exists():
+            run_stage(name, arguments, folder, say=say, command=command)
 
 
 def shown(arguments: Sequence[str]) -> str:
