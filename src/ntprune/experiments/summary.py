@@ -48,7 +48,8 @@ def summarise(results: Path) -> str:
         reason = json.loads(file.read_bytes())["reason"]
         costs.append(f"- **{file.parent.name}**: no figures, {reason}")
     header = ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
-    return "\n".join([*header, *rows, "", *costs]) + "\n"
+    units = "SLC-AUC against training from scratch, in brackets the mean gap."
+    return "\n".join([*header, *rows, "", units, "", *costs]) + "\n"
 
 
 def _row(place: Path, report: Report) -> str:
