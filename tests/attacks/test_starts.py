@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.attacks.thefts import START, pruned, resident, state, steal
-from torch import nn
-from torchvision.models import resnet18
 
-from ntprune.attacks.last_stage import last_stage
 from ntprune.engine import reestimate_batchnorm
 
 
@@ -38,24 +35,6 @@ def test_the_last_stage_is_fresh_and_the_others_are_not() -> None:
     moved = {n for n in moved if "running" not in n and "tracked" not in n}
     assert "features.17.weight" in moved
     assert all(n.startswith(("features.17.", "features.18.", "classifier.")) for n in moved)
-
-
-@pytest.mark.parametrize(
-    ("encoder", "expected"),
-    [
-        (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), ["0"]),
-        (nn.Linear(2, 2), [""]),
-        (
-            nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2)),
-            ["2", "3"],
-        ),
-        (nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))), ["0.2"]),
-        (nn.Sequential(*list(resnet18(num_classes=2).children())[:-2]), ["7"]),
-    ],
-    ids=["one layer", "a layer", "sequence", "nested", "resnet18"],
-)
-def test_where_the_last_stage_begins(encoder: nn.Module, expected: list[str]) -> None:
-    assert last_stage(encoder) == expected
 
 
 def test_shrink_and_perturb_is_half_old_and_half_fresh() -> None:

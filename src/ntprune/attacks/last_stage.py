@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.engine import TrainLog
+from ntprune.models import last_stage
 
 
 @attack
@@ -39,26 +39,3 @@ class LastStage(Attack):
                 part = theft.model.encoder.get_submodule(name)
                 part.load_state_dict(fresh.get_submodule(name).state_dict())
         return theft.train()
-
-
-def last_stage(encoder: nn.Module) -> list[str]:
-    """Names of the encoder's parts from the last one that holds weights on.
-
-    A container that holds all weights is looked into: a ResNet ends in `layer4`, a plain sequence
-    in its last convolution and what normalises it. A part that is a single layer is named `""`.
-    """
-    inside = ""
-    while True:
-        parts = dict(encoder.get_submodule(inside).named_children())
-        weighty = [name for name, part in parts.items() if _has_weights(part)]
-        if len(weighty) != 1:
-            break
-        inside = f"{inside}.{weighty[0]}".lstrip(".")
-    if not weighty:
-        return [inside]
-    names = list(parts)
-    return [f"{inside}.{name}".lstrip(".") for name in names[names.index(weighty[-1]) :]]
-
-
-def _has_weights(part: nn.Module) -> bool:
-    return any(parameter.dim() >= 2 for parameter in part.parameters())

@@ -5,6 +5,7 @@ from ntprune.models.model import Model
 from ntprune.models.preprocessing import Preprocessing
 from ntprune.models.registry import architecture, architecture_names, build, register_architecture
 from ntprune.models.spec import ModelSpec
+from ntprune.models.stages import last_stage
 from ntprune.models.wrap import wrap
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "architecture",
     "architecture_names",
     "build",
+    "last_stage",
     "register_architecture",
     "wrap",
 ]

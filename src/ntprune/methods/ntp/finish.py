@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from ntprune.engine import accuracy
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
-from ntprune.methods.ntp.levels import Levels
+from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.strength import quick_thief
@@ -137,11 +137,13 @@ class Finish:
         for group in self.push.param_groups:
             group["lr"] = scale
         seen = []
+        # Measured once for all: lengths are read back from the device, and change slowly.
+        grown = self.levels.grown(run.model)
         for _ in range(steps):
             away, parts = run.objective.away()
             self.push.zero_grad(set_to_none=True)
             away.backward()
-            self._push_against_thieves()
+            self._push_against_thieves(grown)
             self.push.step()
             for _ in range(recover):
                 loss = run.objective.recover()
@@ -153,7 +155,7 @@ class Finish:
         run.steps += steps * (recover + 1)
         return torch.stack(seen).mean(0)
 
-    def _push_against_thieves(self) -> None:
+    def _push_against_thieves(self, grown: Sequence[Grown]) -> None:
         """Add the lookahead gradient to the gradients of the released weights.
 
         A theft is half the cost of an outer step, so only one target is robbed in each: over a few
@@ -163,7 +165,7 @@ class Finish:
         if not settings.lookahead:
             return
         lookahead = self.lookaheads[self.run.objective.shares.turn()]
-        grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks)
+        grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks, grown)
         pairs = zip(self.run.model.module.parameters(), grads, strict=True)
         mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
         torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=settings.lookahead)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 
 from ntprune.engine.layers import normalised
 from ntprune.methods.base import Defence
 from ntprune.models import Model
+
+
+class Grown(NamedTuple):
+    """A layer that training has made longer.
+
+    Attributes:
+        layer, norm: names in the module of the layer and of the BatchNorm behind it.
+        factor: what its weight and bias are to be multiplied by, in (0, 1).
+    """
+
+    layer: str
+    norm: str
+    factor: float
 
 
 class Levels:
@@ -18,7 +32,8 @@ class Levels:
     ones several times as long, and a step of a given size then turns it less (van Laarhoven 2017).
     That is good for training, which comes to rest, and a fake where a file is released: it slows
     down the thief who fine-tunes it as it is, and nobody else. So what is released, and what the
-    thieves that rank it are given, is as long as the model that was given.
+    thieves that are simulated and those that rank it are given, is as long as the model that was
+    given.
 
     Args:
         work: whose model is still as it was given.
@@ -32,6 +47,16 @@ class Levels:
         ]
 
     @torch.no_grad()
+    def grown(self, model: Model) -> list[Grown]:
+        """The layers of `model` that are longer than they came."""
+        found = []
+        for layer, norm, given in self._given:
+            length = float(self._weight(model.module.get_submodule(layer)).norm())
+            if length > given:
+                found.append(Grown(layer, norm, given / length))
+        return found
+
+    @torch.no_grad()
     def levelled(self, model: Model) -> Model:
         """A copy of `model` that computes the same, no layer longer than it was.
 
@@ -39,22 +64,24 @@ class Levels:
         eval mode by what BatchNorm adds to variances, and in train mode likewise.
         """
         made = model.copy()
-        for name, norm_name, given in self._given:
-            layer: Any = made.module.get_submodule(name)
-            norm: Any = made.module.get_submodule(norm_name)
-            length = float(self._weight(layer).norm())
-            if length <= given:
-                continue
-            factor = given / length
-            layer.weight.mul_(factor)
-            if layer.bias is not None:
-                layer.bias.mul_(factor)
-            if norm.running_mean is not None:
-                norm.running_mean.mul_(factor)
-                norm.running_var.mul_(factor**2)
+        shorten(made, self.grown(model))
         return made
 
     @staticmethod
     def _weight(layer: Any) -> torch.Tensor:
         weight: torch.Tensor = layer.weight.detach()
         return weight
+
+
+@torch.no_grad()
+def shorten(model: Model, layers: Sequence[Grown]) -> None:
+    """Bring `layers` back to the length they came with, and what the norms behind them expect."""
+    for each in layers:
+        layer: Any = model.module.get_submodule(each.layer)
+        norm: Any = model.module.get_submodule(each.norm)
+        layer.weight.mul_(each.factor)
+        if layer.bias is not None:
+            layer.bias.mul_(each.factor)
+        if norm.running_mean is not None:
+            norm.running_mean.mul_(each.factor)
+            norm.running_var.mul_(each.factor**2)

@@ -51,7 +51,7 @@ class NTPSettings(Settings):
     thief_alpha: float = Field(default=1.0, ge=0)
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
-    finish: int = Field(default=600, ge=0)
+    finish: int = Field(default=900, ge=0)
     push: float = Field(default=2.0, gt=0, le=4)
     recover: int = Field(default=4, ge=1)
     distill: float = Field(default=0.7, ge=0, le=1)
