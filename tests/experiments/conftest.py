@@ -24,7 +24,7 @@ RULES = Protocol(
     last=32,
     seeds=2,
     recipe=Recipe(lrs=(3e-3,), min_steps=1, epochs=0, search_share=1.0),
-    attacks=(*FREE, "masked", "masked-new-head", "rescale"),
+    attacks=(*FREE, "masked", "masked-new-head", "rescale", "last-stage"),
     controls={"unprotected": FREE, "magnitude": FREE, "random": FREE, "null": ("null",)},
 )
 PAIR = Pair(

@@ -79,8 +79,8 @@ def record(
         question=study.question,
         pair=pair,
         command=f"ntprune experiment {study.name}",
-        protocol="standard/1 with budgets 8,64,512, attacks finetune,finetune-new-head,rescale, "
-        "controls unprotected",
+        protocol="standard/1 with budgets 8,64,512, "
+        "attacks finetune,finetune-new-head,rescale,last-stage, controls unprotected",
         thieves=5,
         seeds=list(range(seeds)),
         planned=len(rows),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ntprune.errors import NtpruneError
 from ntprune.experiments.named_pairs import (
-    PAIRS,
+    RECORD,
     named_pair,
     options,
     pretrain_command,
@@ -41,9 +41,9 @@ PLAIN = {
 
 
 def main() -> None:
-    """Run the pairs named on the command line, or all."""
+    """Run the pairs named on the command line, or those of the record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pairs", nargs="*", default=list(PAIRS), metavar="PAIR")
+    parser.add_argument("pairs", nargs="*", default=list(RECORD), metavar="PAIR")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--results", type=Path, default=Path("results/pairs"))
     arguments = parser.parse_args()

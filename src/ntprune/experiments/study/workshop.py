@@ -28,7 +28,7 @@ from ntprune.methods import method_class
 AUDIT = {
     "protocol": "standard/1",
     "budgets": "8,64,512",
-    "attacks": "finetune,finetune-new-head,rescale",
+    "attacks": "finetune,finetune-new-head,rescale,last-stage",
     "controls": "unprotected",
 }
 
