@@ -26,7 +26,7 @@ _AUDIT = {
     "attacks": "finetune,finetune-new-head",
     "controls": "unprotected,magnitude",
 }
-# A sixth of the default's outer steps.
+# A ninth of the default's outer steps.
 _PROTECT = {"finish": 100}
 
 

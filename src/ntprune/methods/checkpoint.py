@@ -19,6 +19,9 @@ from ntprune.models import Model
 from ntprune.release.atomic import sweep, write_file
 from ntprune.release.card import versions
 
+# Of what methods save: raised when a state of before could not be gone on from.
+STATE = 2
+
 
 class Checkpoint:
     """One file, replaced as a whole, that belongs to one command.
@@ -136,6 +139,7 @@ def identity(
         "device": device.type,
         **{f"setting {name}": value for name, value in settings.items()},
         **{f"{name} (version)": value for name, value in versions().items()},
+        "state (version)": STATE,
     }
 
 

@@ -1,6 +1,7 @@
 """Trained networks as an encoder and a head, with the preprocessing that belongs to them."""
 
 from ntprune.models import convnet, resnet, vgg  # noqa: F401  (they register themselves)
+from ntprune.models.forget import forget
 from ntprune.models.model import Model
 from ntprune.models.preprocessing import Preprocessing
 from ntprune.models.registry import architecture, architecture_names, build, register_architecture
@@ -15,6 +16,7 @@ __all__ = [
     "architecture",
     "architecture_names",
     "build",
+    "forget",
     "last_stage",
     "register_architecture",
     "wrap",

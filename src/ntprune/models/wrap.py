@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ntprune.errors import ModelMismatchError
+from ntprune.models.forget import forget
 from ntprune.models.model import Model
 from ntprune.models.preprocessing import Preprocessing
 from ntprune.models.registry import Parts, register_architecture
@@ -47,26 +48,12 @@ def wrap(
 
     def builder(wanted: ModelSpec) -> Parts:
         net = copy.deepcopy(blueprint)
-        _forget(net)
+        forget(net)
         _resize_classifier(net, head, len(wanted.classes))
         return _split(net, encoder, head)
 
     register_architecture(name, builder)
     return Model(parts, spec)
-
-
-@torch.no_grad()
-def _forget(net: nn.Module) -> None:
-    """Draw all parameters anew: training from scratch must start with nothing that was learnt."""
-    for layer in net.modules():
-        reset = getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))
-        if callable(reset):
-            reset()
-            continue
-        # Without a rule of its own a parameter keeps its level and spread alone.
-        for parameter in layer.parameters(recurse=False):
-            if parameter.numel() > 1:
-                parameter.normal_(parameter.mean().item(), parameter.std().item())
 
 
 def _split(module: nn.Module, encoder: str, head: str) -> Parts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,8 +15,9 @@ from ntprune.domains import Domain
 from ntprune.engine import Resident, generator, kept_statistics, reestimate_batchnorm
 from ntprune.methods import protect
 from ntprune.methods.base import Defence
-from ntprune.methods.ntp.levels import Levels
-from ntprune.models import Model
+from ntprune.methods.ntp.levels import Grown, Levels
+from ntprune.methods.ntp.thieves import Thief, Thieves
+from ntprune.models import Model, wrap
 from ntprune.release import Release
 
 FIRST, SECOND = "features.0.weight", "features.3.weight"
@@ -111,3 +114,65 @@ def test_a_release_is_level(
     as_it_is: Callable[[Levels, Model], Model] = lambda _, model: model.copy()  # noqa: E731
     monkeypatch.setattr(Levels, "levelled", as_it_is)
     assert grown() != []
+
+
+def test_simulated_thieves_start_from_what_will_be_released(
+    tiny_base: Release, tiny_source: Domain, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hard = TINY | {"finish": 40, "lr": 0.1, "push": 4.0, "device": "cpu"}
+    longest = []
+
+    def spied(self: Thieves, grown: Sequence[Grown]) -> Thief:
+        thief = drawn(self, grown)
+        longest.append(length(thief.model, FIRST) / length(tiny_base.model, FIRST))
+        grew.append(len(grown))
+        return thief
+
+    drawn, grew = Thieves.next, list[int]()
+    monkeypatch.setattr(Thieves, "next", spied)
+    protect(tiny_base, tiny_source, tiny_target, **hard)
+    assert max(grew) > 0, "nothing grew: this test means nothing"
+    # Lengths are measured at every check, and between two of them a layer goes on growing.
+    assert sum(longest) / len(longest) < 1.3
+
+
+class Skipping(nn.Module):
+    """A convolution whose output is normalised, and passes the normalisation by as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return x + torch.relu(self.norm(x))
+
+
+class Tied(nn.Module):
+    """Two convolutions with one weight, each with a normalisation of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 4, 3, bias=False), nn.Conv2d(1, 4, 3, bias=False)
+        self.two.weight = self.one.weight
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4), nn.BatchNorm2d(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = self.norms
+        return torch.relu(one(self.one(x))) + torch.relu(two(self.two(x)))
+
+
+@pytest.mark.parametrize("body", [Skipping, Tied])
+def test_a_layer_whose_scale_matters_elsewhere_is_left(
+    body: type[nn.Module], work: Defence
+) -> None:
+    tail = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    net = nn.Sequential(OrderedDict(body=body(), tail=tail))
+    spec = work.model.spec
+    parts = {"encoder": "body", "head": "tail", "classes": spec.classes}
+    odd = replace(work, model=wrap(net, **parts, preprocessing=spec.preprocessing))
+    levels = Levels(odd)
+    with torch.no_grad():
+        for parameter in odd.model.encoder.parameters():
+            parameter.mul_(3)
+    assert levels.grown(odd.model) == []

@@ -61,7 +61,7 @@ def test_entries_align_with_the_parameters(
 ) -> None:
     """Other classes: the thief needs a new head, of which nothing is passed on."""
     monkeypatch.setattr(Thieves, "STAGE_FRESH", 0.0)
-    found, loss = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))
+    found, loss = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     encoder = {n for n, _ in model.encoder_parameters()}
     for (name, gradient), parameter in zip(
         entries(found, model).items(), model.module.parameters(), strict=True
@@ -83,7 +83,7 @@ def test_a_thief_trains_what_the_owner_has_frozen(model: Model, tiny_target: Dom
     first.requires_grad_(False)
     simulated = lookahead(model, tiny_target)
     for _ in range(6):  # with the head kept and without
-        found, _ = simulated.gradient(0.5, 1.0, dense(model))
+        found, _ = simulated.gradient(0.5, 1.0, dense(model), ())
         assert found[0] is not None
         assert float(found[0].abs().sum()) > 0
     assert not first.requires_grad
@@ -98,7 +98,7 @@ def test_the_released_model_is_not_changed(
     before = copy.deepcopy(model.module.state_dict())
     state = torch.random.get_rng_state()
     for _ in range(4):
-        simulated.gradient(0.5, 1.0, dense(model))
+        simulated.gradient(0.5, 1.0, dense(model), ())
     assert all(torch.equal(before[k], v) for k, v in model.module.state_dict().items())
     assert all(p.grad is None for p in model.module.parameters())
     assert model.module.training == training
@@ -108,14 +108,22 @@ def test_the_released_model_is_not_changed(
 def test_the_seed_decides(model: Model, tiny_target: Domain) -> None:
     def run(seed: int) -> tuple[list[Tensor | None], Tensor]:
         simulated = lookahead(model, tiny_target, seed)
-        simulated.gradient(0.5, 1.0, dense(model))
-        return simulated.gradient(0.5, 1.0, dense(model))
+        simulated.gradient(0.5, 1.0, dense(model), ())
+        return simulated.gradient(0.5, 1.0, dense(model), ())
 
     (one, first), (again, second), (_, third) = run(1), run(1), run(2)
     for a, b in zip(one, again, strict=True):
         assert (a is None and b is None) or torch.equal(a, b)
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
+
+
+def test_a_thief_that_diverges_says_nothing(
+    model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Thieves, "RATES", (1e30, 1e30))
+    found, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
+    assert all(bool((g == 0).all()) for g in found if g is not None)
 
 
 def test_thieves_to_come_are_the_same_after_a_stop(model: Model, tiny_other: Domain) -> None:
@@ -131,11 +139,11 @@ def test_thieves_to_come_are_the_same_after_a_stop(model: Model, tiny_other: Dom
     owner = wrap(net, **parts, preprocessing=model.preprocessing)
     stopped, resumed = lookahead(owner, tiny_other), lookahead(owner, tiny_other)
     for _ in range(2):
-        stopped.gradient(0.5, 1.0, dense(owner))
+        stopped.gradient(0.5, 1.0, dense(owner), ())
     resumed.load_state_dict(copy.deepcopy(stopped.state_dict()))
     for _ in range(2):
         (one, first), (other, second) = (
-            each.gradient(0.5, 1.0, dense(owner)) for each in (stopped, resumed)
+            each.gradient(0.5, 1.0, dense(owner), ()) for each in (stopped, resumed)
         )
         assert torch.equal(first, second)
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None)
@@ -147,11 +155,11 @@ def test_the_thief_starts_from_the_weights_of_the_moment(model: Model, tiny_othe
     with torch.no_grad():
         for parameter in model.module.parameters():
             parameter.mul_(1.5)
-    found, _ = simulated.gradient(0.5, 1.0, dense(model))
+    found, _ = simulated.gradient(0.5, 1.0, dense(model), ())
     stale, _ = fresh.gradient(
-        0.5, 1.0, dense(model)
+        0.5, 1.0, dense(model), ()
     )  # made before the change as well: it follows too
-    moved, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))
+    moved, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     for a, b, c in zip(found, stale, moved, strict=True):
         if a is not None:
             torch.testing.assert_close(a, b)
@@ -165,7 +173,7 @@ def test_some_thieves_keep_the_mask(model: Model, tiny_other: Domain) -> None:
     simulated = lookahead(model, tiny_other, depth=1)
     dead = 0
     for _ in range(30):
-        gradient = entries(simulated.gradient(0.0, 1.0, nothing)[0], model)[name]
+        gradient = entries(simulated.gradient(0.0, 1.0, nothing, ())[0], model)[name]
         assert gradient is not None
         dead += bool((gradient == 0).all())
     assert 3 <= dead <= 20
@@ -174,7 +182,7 @@ def test_some_thieves_keep_the_mask(model: Model, tiny_other: Domain) -> None:
 
 def test_both_terms_count_with_their_weights(model: Model, tiny_other: Domain) -> None:
     def run(alpha: float, fisher: float) -> Tensor:
-        found, _ = lookahead(model, tiny_other).gradient(alpha, fisher, dense(model))
+        found, _ = lookahead(model, tiny_other).gradient(alpha, fisher, dense(model), ())
         return torch.cat([g.flatten() for g in found if g is not None])
 
     away, ratio = run(1.0, 0.0), run(0.0, 1.0)
@@ -197,7 +205,7 @@ def test_pushing_along_it_lowers_what_a_thief_can_separate(
 
     before = separation()
     for _ in range(15):
-        grads, _ = simulated.gradient(0.0, 1.0, dense(model))
+        grads, _ = simulated.gradient(0.0, 1.0, dense(model), ())
         scale = 0.1 / torch.stack([g.norm() for g in grads if g is not None]).norm()
         with torch.no_grad():
             for parameter, gradient in zip(model.module.parameters(), grads, strict=True):
@@ -210,12 +218,12 @@ def test_rebasing_changes_what_is_pushed_on_but_for_no_thief_that_does_not(
     model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Thieves, "STAGE_FRESH", 0.0)
-    plain, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model))
+    plain, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     monkeypatch.setattr(Thieves, "REBASED", 0.0)
-    never, _ = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model))
+    never, _ = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model), ())
     monkeypatch.setattr(Thieves, "REBASED", 1.0)
     before = copy.deepcopy(model.module.state_dict())
-    always, loss = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model))
+    always, loss = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model), ())
     first = [next(g for g in each if g is not None) for each in (plain, never, always)]
     assert first[0].shape == first[1].shape == first[2].shape
     assert not torch.equal(first[0], first[2])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from ntprune.engine.layers import normalised
 from ntprune.methods.base import Defence
@@ -16,12 +17,13 @@ class Grown(NamedTuple):
     """A layer that training has made longer.
 
     Attributes:
-        layer, norm: names in the module of the layer and of the BatchNorm behind it.
+        layer: its name in the module.
+        norm: of the BatchNorm behind it; `None` if that is not to follow.
         factor: what its weight and bias are to be multiplied by, in (0, 1).
     """
 
     layer: str
-    norm: str
+    norm: str | None
     factor: float
 
 
@@ -35,15 +37,20 @@ class Levels:
     thieves that are simulated and those that rank it are given, is as long as the model that was
     given.
 
+    Layers whose scale matters elsewhere, too, because a skip passes the BatchNorm by or another
+    layer has the same weight, are left alone.
+
     Args:
         work: whose model is still as it was given.
     """
 
     def __init__(self, work: Defence) -> None:
         names = {layer: name for name, layer in work.model.module.named_modules()}
+        images = work.train.images[:2]
         self._given = [
             (names[layer], names[norm], float(self._weight(layer).norm()))
-            for layer, norm in normalised(work.model, work.train.images[:2])
+            for layer, norm in normalised(work.model, images)
+            if _scale_is_free(work.model, names[layer], names[norm], images)
         ]
 
     @torch.no_grad()
@@ -78,10 +85,23 @@ def shorten(model: Model, layers: Sequence[Grown]) -> None:
     """Bring `layers` back to the length they came with, and what the norms behind them expect."""
     for each in layers:
         layer: Any = model.module.get_submodule(each.layer)
-        norm: Any = model.module.get_submodule(each.norm)
         layer.weight.mul_(each.factor)
         if layer.bias is not None:
             layer.bias.mul_(each.factor)
+        if each.norm is None:
+            continue
+        norm: Any = model.module.get_submodule(each.norm)
         if norm.running_mean is not None:
             norm.running_mean.mul_(each.factor)
             norm.running_var.mul_(each.factor**2)
+
+
+@torch.no_grad()
+def _scale_is_free(model: Model, layer: str, norm: str, images: Tensor) -> bool:
+    """Whether the network computes the same with `layer` twice as long."""
+    longer = model.copy()
+    shorten(longer, [Grown(layer, norm, 2.0)])
+    for each in (model, longer):
+        each.module.eval()
+    before, after = model(images), longer(images)
+    return bool((after - before).norm() <= 0.05 * before.norm())

@@ -61,7 +61,7 @@ class Lookahead:
         self.thieves = Thieves(model, target, rebases=rebases, seed=seed, draw=self._draw)
 
     def gradient(
-        self, alpha: float, fisher: float, masks: MaskSet, grown: Sequence[Grown] = ()
+        self, alpha: float, fisher: float, masks: MaskSet, grown: Sequence[Grown]
     ) -> tuple[list[Tensor | None], Tensor]:
         """The gradient of `fisher·F - alpha·min(CE, clamp)` averaged along one simulated theft.
 
@@ -107,17 +107,18 @@ class Lookahead:
                 torch._foreach_add_(total, list(grads))
                 losses.append(away.detach())
         torch._foreach_div_(total, float(len(losses)))
+        # A thief whose training diverged has nothing to say of the release.
+        sound = torch.stack([part.isfinite().all() for part in total]).all()
+        total = [torch.where(sound, part, 0.0) for part in total]
         return thief.of_release(total), torch.stack(losses).mean()
 
     def state_dict(self) -> dict[str, Any]:
-        """The thefts to come."""
-        # The draws of all are the generator's that these batches are saved with.
-        return {"fresh": self._fresh.state_dict(), "thieves": self.thieves.state_dict()}
+        """The thefts to come: all draws are the generator's that these batches are saved with."""
+        return {"fresh": self._fresh.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict` of the same target."""
         self._fresh.load_state_dict(state["fresh"])
-        self.thieves.load_state_dict(state["thieves"])
 
     def _looks(self, batch: int) -> set[int]:
         """Steps after which a gradient is taken; the last is the end of the theft.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ntprune.domains.blocks import at_once
 from ntprune.engine import Resident, rebase_statistics
 from ntprune.methods.base import TargetData
 from ntprune.methods.ntp.levels import Grown, shorten
-from ntprune.models import Model, last_stage
+from ntprune.models import Model, forget, last_stage
 
 
 @dataclass
@@ -66,10 +66,10 @@ class Thieves:
 
     Every one takes the release as it will be released, no layer longer than it came. Some keep its
     head (only where the target's classes are the source's), most put a new one on, and some of
-    these begin the encoder's last stage anew, too. Of the others every second keeps the mask, and
-    every second gives BatchNorm the statistics of its own images, scales and shifts making up for
-    them, so that it trains the function that is released instead of the one that batches of the
-    target would make of it.
+    these begin the encoder's last stage anew, too (if it is not all of the encoder). Of the others
+    every second keeps the mask, and every second gives BatchNorm the statistics of its own images,
+    scales and shifts making up for them, so that it trains the function that is released instead
+    of the one that batches of the target would make of it.
 
     Args:
         model: the released model on its way.
@@ -100,7 +100,7 @@ class Thieves:
         self._new = model.new_head(target.classes, seed)
         for thief in (self._copy, self._new):
             thief.module.requires_grad_(True)  # what the owner has frozen, a thief has not
-        self._stage = _fresh_layers(self._new.encoder)
+        self._stage = _fresh_parts(self._new.encoder)
 
     def next(self, grown: Sequence[Grown]) -> Thief:
         """A thief that starts from the weights of the moment.
@@ -112,12 +112,12 @@ class Thieves:
         kept = self.keeps_head and kind < self.HEAD_KEPT
         stage = self._stage if kind > 1 - self.STAGE_FRESH else []
         thief = self._copy if kept else self._new
-        shared, shortened = self._take(thief, kept, grown)
         if not kept:
-            self._begin_anew([m for m in thief.head.modules() if isinstance(m, nn.Linear)])
+            self._forget([thief.head])
+        shared, shortened = self._take(thief, kept, grown)
         if stage:
-            self._begin_anew(stage)
-            gone = {id(p) for layer in stage for p in layer.parameters(recurse=False)}
+            self._forget(stage)
+            gone = {id(p) for part in stage for p in part.parameters()}
             shared = [p for p in shared if id(p) not in gone]
             shortened = [(p, factor) for p, factor in shortened if id(p) not in gone]
         rate = self._rate()
@@ -127,14 +127,6 @@ class Thieves:
         rebases = self.rebases and not stage and self._chance() < self.REBASED
         rebased = self._rebase(thief, samples) if rebases else []
         return Thief(thief, shared, shortened, rebased, rate, polite, samples)
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next thief doesn't take from the release: what the last left in the head."""
-        return {"head": self._new.head.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of the same target; the draws are the caller's."""
-        self._new.head.load_state_dict(state["head"])
 
     @torch.no_grad()
     def _take(
@@ -146,24 +138,26 @@ class Thieves:
             [*mine.parameters(), *mine.buffers()], [*theirs.parameters(), *theirs.buffers()]
         )
         taken = set(mine.modules())
+        find = thief.module.get_submodule
         inside = [
-            each
+            each if each.norm is None or find(each.norm) in taken else each._replace(norm=None)
             for each in grown
-            if taken.issuperset(thief.module.get_submodule(n) for n in (each.layer, each.norm))
+            if find(each.layer) in taken
         ]
         shorten(thief, inside)
         shortened = [
             (parameter, each.factor)
             for each in inside
-            for parameter in thief.module.get_submodule(each.layer).parameters(recurse=False)
+            for parameter in find(each.layer).parameters(recurse=False)
         ]
         return list(mine.parameters()), shortened
 
-    def _begin_anew(self, layers: Sequence[Any]) -> None:
-        with torch.random.fork_rng(devices=[]):
+    def _forget(self, parts: Sequence[nn.Module]) -> None:
+        device = self.model.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(int(torch.randint(2**31, (), generator=self._draw)))
-            for layer in layers:
-                layer.reset_parameters()
+            for part in parts:
+                forget(part)
 
     def _chance(self) -> float:
         return float(torch.rand((), generator=self._draw))
@@ -198,10 +192,10 @@ class Thieves:
         ]
 
 
-def _fresh_layers(encoder: nn.Module) -> list[nn.Module]:
-    """Layers of the encoder's last stage that can begin anew; none if no weight is before it."""
+def _fresh_parts(encoder: nn.Module) -> list[nn.Module]:
+    """The encoder's last stage; nothing if no weight is before it that a thief would keep."""
     parts = [encoder.get_submodule(name) for name in last_stage(encoder)]
     inside = {id(p) for part in parts for p in part.parameters()}
-    if all(id(p) in inside for p in encoder.parameters()):
+    if all(id(p) in inside for p in encoder.parameters() if p.dim() >= 2):
         return []
-    return [m for part in parts for m in part.modules() if hasattr(m, "reset_parameters")]
+    return parts
