@@ -122,24 +122,35 @@ def test_an_encoder_of_one_stage_is_not_begun_anew(
     assert given(thief) == {n for n, _ in model.encoder_parameters()}
 
 
+class Scale(nn.Module):
+    """A parameter that has no rule to begin anew by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.by * x
+
+
 def test_all_of_a_new_head_is_new(
     model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thieves share one copy: what one of them has trained must not be the next one's start."""
     draws(monkeypatch, kept=0.0, fresh=0.0)
     channels = model.encode(tiny_other.train.images[:2]).shape[1]
-    net = nn.Sequential(
-        OrderedDict(body=model.encoder, tail=nn.Sequential(nn.BatchNorm2d(channels), model.head))
-    )
+    tail = nn.Sequential(nn.BatchNorm2d(channels), Scale(), model.head)
+    net = nn.Sequential(OrderedDict(body=model.encoder, tail=tail))
     parts = {"encoder": "body", "head": "tail", "classes": model.spec.classes}
     simulated = thieves(wrap(net, **parts, preprocessing=model.preprocessing), tiny_other)
-    norm = simulated.next(()).model.head[0]  # type: ignore[index]
+    norm, scale, _ = simulated.next(()).model.head
     with torch.no_grad():
-        for value in norm.state_dict().values():
+        for value in (*norm.state_dict().values(), scale.by):
             value.fill_(7)
     assert simulated.next(()).model.head[0] is norm  # type: ignore[index]
     assert torch.equal(norm.weight, torch.ones(channels))
     assert torch.equal(norm.running_mean, torch.zeros(channels))
+    assert float(scale.by) == 1, "a parameter without a rule is what it was at first"
 
 
 @pytest.mark.parametrize("kept", [0.0, 1.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ class Thieves:
         self._new = model.new_head(target.classes, seed)
         for thief in (self._copy, self._new):
             thief.module.requires_grad_(True)  # what the owner has frozen, a thief has not
+        # What a head has no rule to begin anew by starts from here, not from the thief before.
+        self._head = copy.deepcopy(self._new.head.state_dict())
         self._stage = _fresh_parts(self._new.encoder)
 
     def next(self, grown: Sequence[Grown]) -> Thief:
@@ -113,6 +116,7 @@ class Thieves:
         stage = self._stage if kind > 1 - self.STAGE_FRESH else []
         thief = self._copy if kept else self._new
         if not kept:
+            thief.head.load_state_dict(self._head)
             self._forget([thief.head])
         shared, shortened = self._take(thief, kept, grown)
         if stage:
