@@ -150,7 +150,7 @@ def test_all_of_a_new_head_is_new(
     assert simulated.next(()).model.head[0] is norm  # type: ignore[index]
     assert torch.equal(norm.weight, torch.ones(channels))
     assert torch.equal(norm.running_mean, torch.zeros(channels))
-    assert float(scale.by) == 1, "a parameter without a rule is what it was at first"
+    assert scale.by.item() == 1, "a parameter without a rule is what it was at first"
 
 
 @pytest.mark.parametrize("kept", [0.0, 1.0])
