@@ -25,6 +25,8 @@ class NTPSettings(Settings):
         inner: optimiser steps of a W-step.
         finish: outer steps of the masked finish: one against a simulated thief, then `recover`
             on the source alone. 0 for no finish: the pruned weights are released as they are.
+        checks: of the finish, evenly spread, where the drop and the strength are measured; each
+            fine-tunes four copies for 40 steps, which takes long with a large network.
         push: learning rate of the former relative to the latter, at first; the controller moves it.
         recover: source steps of an outer step.
         distill: share of these that follows the outputs of the model as given instead of labels.
@@ -52,6 +54,7 @@ class NTPSettings(Settings):
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
     finish: int = Field(default=900, ge=0)
+    checks: int = Field(default=20, ge=1)
     push: float = Field(default=2.0, gt=0, le=4)
     recover: int = Field(default=4, ge=1)
     distill: float = Field(default=0.7, ge=0, le=1)
