@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from tests.experiments.conftest import PAIR, Shell
@@ -15,7 +16,8 @@ def test_two_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
 
     def run() -> None:
         inline = ["--engine", "inline", "--device", "cpu"]
-        unseen.run(PAIR, ["blended:syndigits"], out, results, engine=inline, command=shell)
+        pair = replace(PAIR, audit=PAIR.audit | {"controls": "unprotected"})
+        unseen.run(pair, ["blended:syndigits"], out, results, engine=inline, command=shell)
 
     run()
     commands = [line.split()[0] for line in shell.typed]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ntprune.audit.schema import Curve, Envelope, Report
+from ntprune.audit.schema import Control, Curve, Envelope, Report
 
 _COLUMNS = (
     "pair",
@@ -62,8 +62,8 @@ def _row(place: Path, report: Report) -> str:
         f"{envelope.slc_auc:+.3f} ({envelope.mean_gap:+.3f}, {envelope.ci95[0]:+.3f} to "
         f"{envelope.ci95[1]:+.3f})",
         _area(polite.envelope) if (polite := _beside(place, "paper")) else "–",
-        _pruned(report.controls["magnitude"].attacks),
-        _pruned(control.attacks) if (control := _beside(place, "audit-source-only")) else "–",
+        _pruned(report.controls.get("magnitude")),
+        _pruned(_beside(place, "audit-source-only")),
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -74,9 +74,11 @@ def _beside(place: Path, name: str) -> Report | None:
     return Report.model_validate_json(file.read_bytes()) if file.exists() else None
 
 
-def _pruned(attacks: dict[str, Curve]) -> str:
-    """Of a control: with a new head, which every pair has."""
-    return f"{_auc(attacks, _FREE[1])} / {_auc(attacks, _KEPT[1])}"
+def _pruned(control: Report | Control | None) -> str:
+    """Of a control, where there is one: with a new head, which every pair has."""
+    if control is None:
+        return "–"
+    return f"{_auc(control.attacks, _FREE[1])} / {_auc(control.attacks, _KEPT[1])}"
 
 
 def _auc(attacks: dict[str, Curve], name: str) -> str:

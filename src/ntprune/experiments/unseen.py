@@ -27,11 +27,12 @@ from ntprune.experiments.named_pairs import (
 from ntprune.experiments.pairs import ENGINE, STRICT
 from ntprune.experiments.recorded import record
 from ntprune.experiments.stages import Command, run_stage, typed
+from ntprune.experiments.study.workshop import AUDIT
 from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
 # A stated reduction of the protocol: there are four audits.
-PAIR = replace(PAIRS["mnist-usps"], audit={"budgets": "8,64,512"})
+PAIR = replace(PAIRS["mnist-usps"], audit=AUDIT)
 UNSEEN = ("blended:mnist",)
 
 
