@@ -73,7 +73,7 @@ class Finish:
         """Outer steps up to the next check, and the check."""
         run, settings, work = self.run, self.run.settings, self.run.work
         shares = run.objective.shares
-        count = min(max(1, self.total // self.run.settings.checks), self.total - self.done)
+        count = min(max(1, self.total // settings.checks), self.total - self.done)
         # Not down to zero: the push and the controller need room to the end, and the average
         # is what is released.
         cosine = max(0.4, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))

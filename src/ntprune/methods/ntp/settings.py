@@ -25,8 +25,8 @@ class NTPSettings(Settings):
         inner: optimiser steps of a W-step.
         finish: outer steps of the masked finish: one against a simulated thief, then `recover`
             on the source alone. 0 for no finish: the pruned weights are released as they are.
-        checks: of the finish, evenly spread, where the drop and the strength are measured; each
-            fine-tunes four copies for 40 steps, which takes long with a large network.
+        checks: about how many times the drop and a quick thief are measured in the finish; each
+            fine-tunes up to four copies for 40 steps, which takes long with a large network.
         push: learning rate of the former relative to the latter, at first; the controller moves it.
         recover: source steps of an outer step.
         distill: share of these that follows the outputs of the model as given instead of labels.
