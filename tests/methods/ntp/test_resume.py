@@ -14,7 +14,9 @@ from ntprune.domains import Domain
 from ntprune.methods import protect
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.methods.ntp import finish
+from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.objective import Objective
+from ntprune.methods.ntp.recovery import Recovery
 from ntprune.release import Release
 
 Data = tuple[Release, Domain, Domain]
@@ -58,6 +60,15 @@ def test_the_best_check(data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The last, if all are equal."""
     monkeypatch.setattr(finish, "quick_thief", lambda *_: 0.0)
     stopped_and_whole(data, tmp_path / "p", "finish", support="magnitude")
+
+
+def test_how_far_the_recovery_is(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recovery, "MOST", 3)
+    monkeypatch.setattr(Controller, "within", -math.inf)  # it never is
+    made = stopped_and_whole(data, tmp_path / "p", "recovery", support="magnitude")
+    assert [record["phase"] for record in made[0].history].count("recovery") == 3
 
 
 @pytest.mark.parametrize("phase", ["ADMM rounds", "finish"])

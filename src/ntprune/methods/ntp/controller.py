@@ -32,10 +32,15 @@ class Controller:
     gain: float = 1.5
     last: float | None = None
 
+    @property
+    def within(self) -> float:
+        """The drop that is aimed at (percentage points)."""
+        return self.aim * self.allowed
+
     def update(self, drop: float) -> float:
         """Move the strength after a measured `drop` (percentage points) and return it."""
         scale = max(self.allowed, 0.1)
-        off = (self.aim * self.allowed - drop) / scale
+        off = (self.within - drop) / scale
         if off < 0 and self.last is not None:
             fallen = max(0.0, self.last - drop) / scale
             off = min(0.0, off + fallen)  # as much again until the next measurement

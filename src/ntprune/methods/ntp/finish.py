@@ -77,6 +77,7 @@ class Finish:
         # Not down to zero: the push and the controller need room to the end, and the average
         # is what is released.
         cosine = max(0.4, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
+        run.objective.fit_heads()
         parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
         self.done += count
         with run.average.in_place():
@@ -97,7 +98,7 @@ class Finish:
         if len(thieves) > 1:
             names = (f"thief: {target.name}" for target in work.targets)
             found |= dict(zip(names, thieves, strict=True))
-        run.record("finish", parts, drop, strength, **found)
+        run.record("finish", parts, drop, strength=strength, **found)
         shares.hear(thieves)
         self.controller.update(drop)
         return drop

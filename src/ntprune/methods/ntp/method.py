@@ -5,6 +5,7 @@ from __future__ import annotations
 from ntprune.methods.base import Defence, Method, Outcome
 from ntprune.methods.ntp.finish import Finish
 from ntprune.methods.ntp.levels import Levels
+from ntprune.methods.ntp.recovery import Recovery
 from ntprune.methods.ntp.rounds import Rounds
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.settings import NTPSettings
@@ -25,12 +26,14 @@ class NTP(Method):
     settings: NTPSettings
 
     def run(self, work: Defence) -> Outcome:
-        """ADMM rounds, then masked training; the strongest checkpoint inside the constraint."""
+        """ADMM rounds, masked training; the strongest checkpoint inside the constraint."""
         levels = Levels(work)
         run = Run(self.settings, work)
         saved = work.resume()
-        if Finish.name in saved:
-            masks = MaskSet(saved[Finish.name]["masks"]).to(work.device)
+        begun = saved.get(Finish.name) or saved.get(Recovery.name)
+        if begun:
+            masks = MaskSet(begun["masks"]).to(work.device)
+            recovers = Recovery.name in saved
         else:
             rounds = Rounds(run)
             run.complete(rounds, saved)
@@ -38,6 +41,9 @@ class NTP(Method):
             if not self.settings.finish:
                 rounds.settle()
                 return Outcome(masks, run.steps)
+            recovers = not rounds.inside
+        if recovers:
+            run.complete(Recovery(run, masks), saved)
         finish = Finish(run, masks, levels)
         run.complete(finish, saved)
         finish.settle()

@@ -55,6 +55,7 @@ class Rounds:
         self.done += 1
         sparsity = cubic(self.done, self.total, settings.sparsity)
         optimiser = make_optimiser(run.model.module.parameters(), "adamw", settings.lr, 5e-4)
+        run.objective.fit_heads()
         parts = run.descend((optimiser,), 1.0, lambda: self._w_step(optimiser))
         residuals = self.admm.update(sparsity)
         with run.average.in_place():
@@ -63,7 +64,7 @@ class Rounds:
             "admm",
             parts,
             drop,
-            self.controller.strength,
+            strength=self.controller.strength,
             sparsity=sparsity,
             primal=residuals.primal,
             dual=residuals.dual,
@@ -75,6 +76,12 @@ class Rounds:
     def masks(self) -> MaskSet:
         """The support of Z."""
         return MaskSet(dict(zip(self.prunable, self.admm.masks(), strict=True)))
+
+    @property
+    def inside(self) -> bool:
+        """Whether the last round left the drop within the aim; not without any round."""
+        last = self.controller.last
+        return last is not None and last <= self.controller.within
 
     @torch.no_grad()
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""What the rounds and the finish share."""
+"""What the phases of the method share."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class Run:
         diverged: whether the loss has been non-finite once.
     """
 
+    PARTS = ("source_loss", "target_loss", "fisher")
+
     def __init__(self, settings: NTPSettings, work: Defence) -> None:
         self.settings = settings
         self.work = work
@@ -55,7 +57,7 @@ class Run:
         """Go through `phase` to its end, from where `saved` is if it is of this phase.
 
         Args:
-            phase: the rounds or the finish.
+            phase: one of the method's.
             saved: what `Defence.resume` returned; emptied once it is put back.
         """
         if phase.name in saved:
@@ -71,7 +73,7 @@ class Run:
     def descend(
         self, optimisers: tuple[Optimizer, ...], scale: float, walk: Callable[[], Tensor]
     ) -> Tensor:
-        """Fit the heads, then `walk`, whose mean loss parts (source, target, Fisher) it returns.
+        """Take the steps of `walk` and return what it does, the first or all of `PARTS`.
 
         A non-finite loss is rolled back once and tried again at a third of the learning rate.
 
@@ -83,7 +85,6 @@ class Run:
         Raises:
             TrainingDivergedError: the loss was non-finite a second time.
         """
-        self.objective.fit_heads()
         good = copy.deepcopy(self.model.module.state_dict())
         while True:
             for group in optimisers[0].param_groups:
@@ -126,20 +127,8 @@ class Run:
         reestimate_batchnorm(self.model, self.work.train)
         return accuracy(self.model, data)
 
-    def record(
-        self, phase: str, parts: Tensor, drop: float, strength: float, **more: float
-    ) -> None:
-        """Append to the history what a round or a check found."""
-        source, target, fisher = parts.tolist()
-        self.work.history.append(
-            {
-                "phase": phase,
-                "step": self.steps,
-                "source_loss": source,
-                "target_loss": target,
-                "fisher": fisher,
-                "drop_pp": drop,
-                "strength": strength,
-            }
-            | more
-        )
+    def record(self, phase: str, parts: Tensor, drop: float, **more: float) -> None:
+        """Append to the history what a round or a check found; `parts` as of `descend`."""
+        losses = dict(zip(self.PARTS, parts.tolist(), strict=False))
+        entry = {"phase": phase, "step": self.steps} | losses | {"drop_pp": drop} | more
+        self.work.history.append(entry)
