@@ -95,3 +95,13 @@ def test_its_state_goes_on_where_it_was() -> None:
     other = Controller(1.0)
     other.load_state_dict(one.state_dict())
     assert one.update(4.0) == other.update(4.0) != Controller(1.0).update(4.0)
+
+
+@pytest.mark.parametrize(
+    ("images", "aim"), [(10_000, 0.85), (200, 0.85), (103, 100 / 103), (100, 1.0), (99, 0.85)]
+)
+def test_one_image_may_be_lost_if_the_constraint_allows_it(images: int, aim: float) -> None:
+    """Of 103 images a drop is 0, 0.97 or outside: an aim between the two could never be met."""
+    control = Controller(1.0, grain=100 / images)
+    assert control.within == pytest.approx(aim, abs=1e-5)
+    assert (control.update(100 / images) >= 1.0) == (images >= 100)

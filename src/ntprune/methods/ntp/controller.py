@@ -19,6 +19,7 @@ class Controller:
     Attributes:
         allowed: percentage points of source validation accuracy that may be lost.
         aim: share of `allowed` that is meant to be spent.
+        grain: what one image of the split that drops are measured on is, in percentage points.
         strength: factor on the target terms, kept in [`weakest`, `strongest`].
         gain: logarithmic change of the strength for a drop that is off by `allowed`.
         last: the drop measured before (percentage points).
@@ -26,6 +27,7 @@ class Controller:
 
     allowed: float
     aim: float = 0.85
+    grain: float = 0.0
     strength: float = 1.0
     weakest: float = 0.05
     strongest: float = 20.0
@@ -34,8 +36,12 @@ class Controller:
 
     @property
     def within(self) -> float:
-        """The drop that is aimed at (percentage points)."""
-        return self.aim * self.allowed
+        """The drop that is aimed at (percentage points).
+
+        One image, if that is more of what is allowed: the only other drop inside it would be none.
+        """
+        share = self.aim * self.allowed
+        return max(share, self.grain + 1e-6) if self.grain <= self.allowed else share
 
     def update(self, drop: float) -> float:
         """Move the strength after a measured `drop` (percentage points) and return it."""

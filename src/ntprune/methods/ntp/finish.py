@@ -50,7 +50,11 @@ class Finish:
         run.average.restart()
         # From here on the strength is the learning rate of the push relative to the source's.
         self.controller = Controller(
-            settings.max_source_drop, strength=settings.push, weakest=0.003, strongest=20.0
+            settings.max_source_drop,
+            grain=100 / len(run.work.validation),
+            strength=settings.push,
+            weakest=0.003,
+            strongest=20.0,
         )
         self.lookaheads = [
             Lookahead(

@@ -40,7 +40,7 @@ class Recovery:
         self.optimiser = make_optimiser(parameters, "adamw", settings.lr, 5e-4)
         masks.attach(run.model.module, self.optimiser)
         run.average.restart()
-        self.aim = Controller(settings.max_source_drop).within
+        self.aim = Controller(settings.max_source_drop, grain=100 / len(run.work.validation)).within
         self.total = self.MOST
         self.done = 0
 

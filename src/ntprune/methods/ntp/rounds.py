@@ -40,9 +40,9 @@ class Rounds:
         projection = GlobalMagnitude(run.settings.ceiling)
         projection.masks(weights, run.settings.sparsity)  # fails now rather than after an hour
         self.admm = ADMM(weights, projection, run.settings.rho)
-        self.controller = Controller(run.settings.max_source_drop)
         validation = run.work.validation
         self.glance = validation.take(torch.arange(min(self.GLANCE, len(validation))))
+        self.controller = Controller(run.settings.max_source_drop, grain=100 / len(self.glance))
         self.before = run.accuracy(self.glance)
         self.total = run.settings.rounds if run.settings.support == "admm" else 0
         self.done = 0
