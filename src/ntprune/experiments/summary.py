@@ -96,8 +96,9 @@ def _cost(name: str, report: Report, run: dict[str, Any]) -> str:
     )
     flags = ", ".join(flag.name for flag in report.flags) or "none"
     commands = "\n".join(f"  - `{note['command']}`" for note in run["stages"].values())
-    budgets = ", ".join(map(str, report.budgets))
+    protocol = report.protocol
+    if "budgets" not in protocol:  # a protocol that was reduced to some names them
+        protocol += f", budgets {', '.join(map(str, report.budgets))}"
     return (
-        f"- **{name}**: {report.protocol}, budgets {budgets}; {stages}; {report.cost.jobs} jobs; "
-        f"flags: {flags}\n{commands}"
+        f"- **{name}**: {protocol}; {stages}; {report.cost.jobs} jobs; flags: {flags}\n{commands}"
     )
