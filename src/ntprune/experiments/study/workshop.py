@@ -27,7 +27,7 @@ from ntprune.methods import method_class
 # leaves out of its protocol is said in the protocol's name.
 AUDIT = {
     "protocol": "standard/1",
-    "budgets": "8,64,512",
+    "budgets": "16,128",
     "attacks": "finetune,finetune-new-head,rescale,last-stage",
     "controls": "unprotected",
 }
