@@ -31,14 +31,15 @@ from ntprune.release.atomic import write_file
 
 T = TypeVar("T")
 
-# One round and two outer steps with all that belongs to them; nothing is small for speed's sake
-# but the number of steps.
+# One round, two outer steps and one check with all that belongs to them; nothing is small for
+# speed's sake but the number of steps.
 PROTECT: dict[str, Any] = {
     "sparsity": 0.9,
     "max_source_drop": 100.0,
     "rounds": 1,
     "inner": 2,
     "finish": 2,
+    "checks": 1,
     "recover": 2,
     "refit": 2,
     "depth": 2,
