@@ -149,14 +149,10 @@ class Finish:
             away.backward()
             self._push_against_thieves(grown)
             self.push.step()
+            run.steps += 1
             for _ in range(recover):
-                loss = run.objective.recover()
-                self.source.zero_grad(set_to_none=True)
-                loss.backward()
-                self.source.step()
-                run.average.update()
-            seen.append(torch.cat((loss.detach()[None], parts)))
-        run.steps += steps * (recover + 1)
+                loss = run.recover(self.source)
+            seen.append(torch.cat((loss[None], parts)))
         return torch.stack(seen).mean(0)
 
     def _push_against_thieves(self, grown: Sequence[Grown]) -> None:

@@ -71,15 +71,7 @@ class Recovery:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def _source_steps(self) -> Tensor:
-        run, settings = self.run, self.run.settings
+        settings = self.run.settings
         steps = settings.recover * max(1, settings.finish // settings.checks)
-        seen = []
-        for _ in range(steps):
-            loss = run.objective.recover()
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            run.average.update()
-            seen.append(loss.detach())
-        run.steps += steps
+        seen = [self.run.recover(self.optimiser) for _ in range(steps)]
         return torch.stack(seen).mean(0, keepdim=True)

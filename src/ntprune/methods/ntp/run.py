@@ -104,6 +104,16 @@ class Run:
                 optimiser.state.clear()  # its moments are not finite either
             self.average.restart()
 
+    def recover(self, optimiser: Optimizer) -> Tensor:
+        """One step on the source alone; returns its loss (nats)."""
+        loss = self.objective.recover()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        self.average.update()
+        self.steps += 1
+        return loss.detach()
+
     def state_dict(self) -> dict[str, Any]:
         """Where the model is and what it has cost."""
         return {
