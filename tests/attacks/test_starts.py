@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.attacks.thefts import START, pruned, resident, state, steal
+from tests.attacks.thefts import START, pruned, resident, state, steal, tampered
 
 from ntprune.engine import reestimate_batchnorm
 
@@ -69,3 +69,14 @@ def test_bn_finetune_keeps_dead_channels_harmless() -> None:
     dead = type(release)(model, release.masks, release.card)
     found = state(steal("bn-finetune", dead, **START).model)
     assert found["features.1.running_var"][0] == 1
+
+
+@pytest.mark.parametrize("name", ["finetune", "finetune-new-head", "masked", "scratch"])
+def test_what_the_owner_froze_a_thief_trains(name: str) -> None:
+    frozen = tampered(lambda model: model.encoder.requires_grad_(False))
+    before = state(steal(name, frozen, **START).model)
+    after = state(steal(name, frozen, steps=3).model)
+    weights = [n for n in before if n in dict(frozen.model.prunable())]
+    assert weights
+    assert not any(torch.equal(before[n], after[n]) for n in weights)
+    assert not any(p.requires_grad for p in frozen.model.encoder.parameters())

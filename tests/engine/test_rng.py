@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
-from ntprune.engine import generator, stream_seed
+from ntprune.engine import generator, layers_draw, stream_seed
 
 
 def test_a_stream_is_fixed_for_ever() -> None:
@@ -30,4 +31,15 @@ def test_generators_repeat_and_leave_the_global_state_alone() -> None:
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_layers_follow_their_seed_and_others_go_on_as_if_nothing_had_been() -> None:
+    before = torch.random.get_rng_state()
+    drawn = []
+    for seed in (1, 1, 2):
+        with layers_draw(seed, torch.device("cpu")):
+            drawn.append(F.dropout(torch.ones(50)))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
     assert torch.equal(before, torch.random.get_rng_state())

@@ -6,10 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-
 from ntprune.attacks.theft import Theft, ThreatModel
-from ntprune.engine import Batches, Resident, TrainLog, generator, stream_seed
+from ntprune.engine import Batches, Resident, TrainLog, generator, layers_draw, stream_seed
 from ntprune.errors import AuditError, DataInvalidError
 from ntprune.models import Model
 from ntprune.release import Release
@@ -82,6 +80,7 @@ class Attack(ABC):
             self._check(source, len(release.model.spec.classes), "source")
         device = samples.labels.device
         model = self._start(release, classes, stream_seed(seed, "attack", "init")).to(device)
+        model.module.requires_grad_(True)  # what the owner has frozen, a thief has not
         draw = generator(seed, "attack", "order")
         theft = Theft(
             model=model,
@@ -96,9 +95,7 @@ class Attack(ABC):
             weight_decay=weight_decay,
             draw=generator(seed, "attack", "draw"),
         )
-        with torch.random.fork_rng(devices=[]):
-            # Layers that draw for themselves, such as dropout, follow the seed too.
-            torch.manual_seed(stream_seed(seed, "attack", "layers"))
+        with layers_draw(stream_seed(seed, "attack", "layers"), device):
             log = self.run(theft)
         model.module.eval()
         return Stolen(model, log)

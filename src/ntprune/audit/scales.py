@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.domains.blocks import at_once
-from ntprune.engine import Resident, generator
+from ntprune.engine import Resident, generator, widest
 from ntprune.models import Model
 
 # A channel strays if its mean is off by more than one standard deviation, or its standard deviation
@@ -58,7 +58,7 @@ def _weights(model: Model) -> Iterator[tuple[str, Tensor]]:
 
 
 def _size(values: Tensor) -> float:
-    scale = float(values.double().square().mean().sqrt())
+    scale = float(values.to(widest(values.device)).square().mean().sqrt())
     # JSON has no infinity; whatever is not finite is as unusual as a scale of zero.
     return scale if math.isfinite(scale) else 0.0
 
@@ -143,13 +143,14 @@ def _looking(name: str, found: dict[str, float]) -> Callable[[nn.Module, tuple[T
         assert isinstance(layer, _BatchNorm)
         assert layer.running_mean is not None
         assert layer.running_var is not None
-        seen = given[0].double().transpose(0, 1).flatten(1)
-        wide = (layer.running_var.double() + layer.eps).sqrt()
+        exact = widest(given[0].device)
+        seen = given[0].to(exact).transpose(0, 1).flatten(1)
+        wide = (layer.running_var.to(exact) + layer.eps).sqrt()
         # The file may hold anything: a negative or non-finite statistic strays, too.
         factor = (seen.var(1) + layer.eps).sqrt() / wide
         near = ((seen.mean(1) - layer.running_mean).abs() <= wide) & (
             (factor - 1 / _FACTOR) * (factor - _FACTOR) <= 0
         )
-        found[name] = float((~near).double().mean())
+        found[name] = float((~near).to(exact).mean())
 
     return look

@@ -3,12 +3,12 @@
 from ntprune.engine.average import AveragedWeights
 from ntprune.engine.batches import Batches, Resident
 from ntprune.engine.batchnorm import kept_statistics, rebase_statistics, reestimate_batchnorm
-from ntprune.engine.device import resolve_device, threads
+from ntprune.engine.device import resolve_device, threads, widest
 from ntprune.engine.evaluate import accuracy, evaluate
 from ntprune.engine.features import feature_maps
 from ntprune.engine.loop import TrainLog, train
 from ntprune.engine.progress import Progress, silent
-from ntprune.engine.rng import generator, stream_seed
+from ntprune.engine.rng import generator, layers_draw, stream_seed
 
 __all__ = [
     "AveragedWeights",
@@ -21,6 +21,7 @@ __all__ = [
     "feature_maps",
     "generator",
     "kept_statistics",
+    "layers_draw",
     "rebase_statistics",
     "reestimate_batchnorm",
     "resolve_device",
@@ -28,4 +29,5 @@ __all__ = [
     "stream_seed",
     "threads",
     "train",
+    "widest",
 ]

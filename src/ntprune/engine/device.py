@@ -32,6 +32,11 @@ def resolve_device(name: str = "auto") -> torch.device:
     return device
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """The floating point type for long sums: Apple's devices have no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Run torch's CPU kernels on `count` threads, then on as many as before."""

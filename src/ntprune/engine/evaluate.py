@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from ntprune.domains.blocks import at_once
 from ntprune.engine.batches import Resident
+from ntprune.engine.device import widest
 from ntprune.models import Model
 
 
@@ -22,12 +23,14 @@ def evaluate(model: Model, data: Resident, batch: int = 500) -> tuple[float, flo
     was_training = model.module.training
     batch = at_once(batch, data.images.shape[-1])
     model.module.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
-    loss = torch.zeros((), dtype=torch.float64, device=data.labels.device)
+    device = data.labels.device
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    exact = widest(device)
+    loss = torch.zeros((), dtype=exact, device=device)
     for images, labels in zip(data.images.split(batch), data.labels.split(batch), strict=True):
         logits = model(images)
         correct += (logits.argmax(1) == labels).sum()
-        loss += F.cross_entropy(logits, labels, reduction="sum").double()
+        loss += F.cross_entropy(logits, labels, reduction="sum").to(exact)
     model.module.train(was_training)
     return correct.item() / len(data), loss.item() / len(data)
 

@@ -18,6 +18,7 @@ from ntprune.engine import (
     Resident,
     accuracy,
     generator,
+    layers_draw,
     silent,
     stream_seed,
 )
@@ -255,9 +256,7 @@ class Method(ABC):
     ) -> Release:
         """Run, measure what came of it, and hold it to its promise."""
         model = work.model
-        with torch.random.fork_rng(devices=[]):
-            # Layers that draw for themselves, such as dropout, follow the seed too.
-            torch.manual_seed(stream_seed(work.seed, "method", "layers"))
+        with layers_draw(stream_seed(work.seed, "method", "layers"), model.device):
             outcome = self.run(work)
         outcome.masks.apply_(model.module)
         # The last step's loss is from before it, and a thief can't learn from what is broken.

@@ -6,7 +6,6 @@ import copy
 import math
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from ntprune.engine import (
     Resident,
     accuracy,
     generator,
+    layers_draw,
     resolve_device,
     silent,
     stream_seed,
@@ -100,9 +100,7 @@ def pretrain(
             best = reached, copy.deepcopy(model.module.state_dict())
         progress("pretraining", step, steps, f"validation {100 * reached:.2f} %")
 
-    with torch.random.fork_rng(devices=[]):
-        # Layers that draw for themselves, such as dropout, follow the seed too.
-        torch.manual_seed(stream_seed(seed, "pretrain", "layers"))
+    with layers_draw(stream_seed(seed, "pretrain", "layers"), model.device):
         train(
             model,
             Batches(

@@ -37,7 +37,7 @@ class Model:
     def fresh(cls, spec: ModelSpec, seed: int) -> Model:
         """A network with random weights that depend on `seed` alone."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # of the CPU alone, where it is built
             return cls(build(spec), spec)
 
     @property

@@ -50,6 +50,14 @@ def test_statistics_hide_nothing_from_it(tiny_base: Release, tiny_target: Domain
     assert quick_thief(dead_in_training(model), data, 0) > 0.3 * guess
 
 
+def test_what_the_owner_froze_it_trains(tiny_base: Release, tiny_target: Domain) -> None:
+    model = tiny_base.model.copy()
+    data = target(tiny_target, model)
+    free = quick_thief(model, data, 0)
+    model.encoder.requires_grad_(False)
+    assert quick_thief(model, data, 0) == free
+
+
 def test_a_thief_that_diverges_has_learnt_nothing(tiny_base: Release, tiny_target: Domain) -> None:
     model = tiny_base.model.copy()
     with torch.no_grad():

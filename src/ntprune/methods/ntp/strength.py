@@ -36,6 +36,8 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 40)
     thieves = [model.new_head(target.classes, seed)]
     if target.classes == model.spec.classes:
         thieves.append(model.copy())
+    for thief in thieves:
+        thief.module.requires_grad_(True)  # what the owner has frozen, a thief has not
     rebased = [thief.copy() for thief in thieves]
     draw = generator(seed, "quick thief")
     order = torch.randperm(len(target.train), generator=draw)[:samples]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.domains.blocks import at_once
-from ntprune.engine import Resident, rebase_statistics
+from ntprune.engine import Resident, layers_draw, rebase_statistics
 from ntprune.methods.base import TargetData
 from ntprune.methods.ntp.levels import Grown, shorten
 from ntprune.models import Model, forget, last_stage
@@ -157,9 +157,8 @@ class Thieves:
         return list(mine.parameters()), shortened
 
     def _forget(self, parts: Sequence[nn.Module]) -> None:
-        device = self.model.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(int(torch.randint(2**31, (), generator=self._draw)))
+        seed = int(torch.randint(2**31, (), generator=self._draw))
+        with layers_draw(seed, self.model.device):
             for part in parts:
                 forget(part)
 
