@@ -70,6 +70,17 @@ def test_feature_maps_in_portions(sizes: list[int], cramped: None) -> None:
     assert not found.requires_grad
 
 
+def test_statistics_of_a_handful_are_not_taken(sizes: list[int]) -> None:
+    model, data = pruned().model.copy(), resident(1, 60)
+    model.module.train()
+    assert len(feature_maps(model, data.images[:59], batch=29)) == 58
+    assert len(feature_maps(model, data.images, batch=26)) == 60, "eight are enough"
+    assert len(feature_maps(model, data.images[:3], batch=26)) == 3, "there are no others"
+    model.module.eval()
+    assert len(feature_maps(model, data.images[:59], batch=29)) == 59
+    assert sizes == [29, 29, 26, 26, 8, 3, 29, 29, 1]
+
+
 def test_as_many_feature_maps_as_fit(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], cramped: None
 ) -> None:

@@ -11,6 +11,8 @@ from ntprune.models import Model
 # As float32 a quarter of a gigabyte: some 670 maps of a ResNet50 at 224×224 pixels, and more than
 # is ever asked for of a network at 32×32.
 NUMBERS = 2**26
+# Images whose own statistics say something of the others'.
+FEWEST = 8
 
 
 @torch.no_grad()
@@ -24,10 +26,13 @@ def feature_maps(model: Model, images: Tensor, batch: int = 256) -> Tensor:
 
     Returns:
         n×D×h×w, or n×D where the encoder gives vectors; n is N unless the maps of N images are more
-        than a quarter of a gigabyte.
+        than a quarter of a gigabyte, or in train mode a handful would be left for a last block.
     """
     parts: list[Tensor] = []
-    for part in blocks(images, at_once(batch, images.shape[-1])):
+    cuts = blocks(images, at_once(batch, images.shape[-1]))
+    if model.module.training and len(cuts) > 1 and len(cuts[-1]) < FEWEST:
+        cuts.pop()
+    for part in cuts:
         parts.append(model.encode(part))
         if sum(maps.numel() for maps in parts) >= NUMBERS:
             break

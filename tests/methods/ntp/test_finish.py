@@ -16,7 +16,8 @@ from ntprune.methods.ntp import finish
 from ntprune.models import Model
 from ntprune.release import Release
 
-INSIDE, OUTSIDE = 0.0, 1.5  # of the source accuracy; all may be lost
+# Of the source accuracy; all may be lost, and to the last digit accuracies are not exact.
+INSIDE, EDGE, OUTSIDE = 0.0, 1.0 + 1e-13, 1.5
 
 
 @pytest.mark.parametrize(
@@ -25,9 +26,16 @@ INSIDE, OUTSIDE = 0.0, 1.5  # of the source accuracy; all may be lost
         ((-0.1, -0.9, -0.5), (INSIDE, INSIDE, INSIDE), 1),
         ((-0.5, -0.5, -0.5), (INSIDE, INSIDE, INSIDE), 2),
         ((-0.1, -0.9, -0.2), (INSIDE, OUTSIDE, INSIDE), 2),
+        ((-0.1, -0.9, -0.2), (INSIDE, EDGE, INSIDE), 1),
         ((-0.3, -0.9, -0.2), (INSIDE, OUTSIDE, INSIDE), 0),
     ],
-    ids=["least for the thief", "the last of equals", "inside first", "inside, whenever it was"],
+    ids=[
+        "least for the thief",
+        "the last of equals",
+        "inside first",
+        "on the edge",
+        "inside, whenever it was",
+    ],
 )
 def test_the_strongest_check_inside_the_constraint(
     thieves: Sequence[float],

@@ -91,7 +91,7 @@ class Finish:
             standing = shares.standing(thieves)
             # The file is judged, not what it was made of.
             lost = 100 * (work.before - accuracy(level, work.validation))
-            inside = lost <= settings.max_source_drop
+            inside = lost <= settings.max_source_drop + 1e-9
             # Among equals the last, which has been pushed longest. Outside the constraint the
             # smallest drop is kept, to say how close it came.
             rank = (inside, -standing if inside else -lost)

@@ -72,8 +72,8 @@ class Lookahead:
 
         Returns:
             One entry for each parameter of the model's module, `None` where the thief's parameter
-            is not the model's (a new head, a fresh stage); and the mean cross-entropy on unseen
-            target images along the path (nats).
+            is not the model's (a new head, a fresh stage); and the mean of min(CE, clamp) along
+            the path, on batches of all the defender's target images (nats).
         """
         thief = self.thieves.next(grown)
         model = thief.model

@@ -75,7 +75,8 @@ class Run:
     ) -> Tensor:
         """Take the steps of `walk` and return what it does, the first or all of `PARTS`.
 
-        A non-finite loss is rolled back once and tried again at a third of the learning rate.
+        Where a loss or a weight is not finite, all is rolled back once and tried again at a third
+        of the learning rate.
 
         Args:
             optimisers: of the walk; the first gets the learning rate of the settings.
@@ -83,7 +84,7 @@ class Run:
             walk: takes the steps.
 
         Raises:
-            TrainingDivergedError: the loss was non-finite a second time.
+            TrainingDivergedError: a loss or a weight was non-finite a second time.
         """
         good = copy.deepcopy(self.model.module.state_dict())
         while True:
@@ -91,7 +92,8 @@ class Run:
                 group["lr"] = self.settings.lr * scale * (0.3 if self.diverged else 1.0)
             self.model.module.train()
             parts = walk()
-            if torch.isfinite(parts).all():
+            made = (parts, *self.model.module.parameters())
+            if torch.stack([each.isfinite().all() for each in made]).all():
                 return parts
             if self.diverged:
                 raise TrainingDivergedError(

@@ -47,6 +47,7 @@ class TargetHead:
         names = tuple(str(i) for i in range(len(target.classes)))
         self.head: nn.Module = copy.deepcopy(model.new_head(names, seed).head)
         self.head.requires_grad_(False)
+        self.head.train(not running)
         self.data = target.train.take(torch.arange(min(images, len(target.train))))
         self.running = running
         self.classes = len(target.classes)
