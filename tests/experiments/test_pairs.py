@@ -95,6 +95,19 @@ def test_a_pair_that_fails_is_reported_and_the_others_go_on(
     assert "no figures" not in (tmp_path / "summary.md").read_text()
 
 
+def test_a_command_that_broke_is_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, out: Path, results: Path) -> None:
+        raise RuntimeError("ntprune audit ended with code -9")
+
+    monkeypatch.setattr(pairs, "run", run)
+    monkeypatch.setattr(sys, "argv", ["pairs", "usps-mnist", "--results", str(tmp_path)])
+    with pytest.raises(SystemExit, match="usps-mnist: ntprune audit ended with code -9"):
+        pairs.main()
+    assert "usps-mnist" not in (tmp_path / "summary.md").read_text()
+
+
 def test_a_pair_that_does_not_exist_is_refused_before_the_others_are_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from tests.experiments.conftest import PAIR, Shell, workshop
+from tests.experiments.factory import measured, record
 
 from ntprune.errors import OutputError
 from ntprune.experiments.sparsity import SPARSITIES
 from ntprune.experiments.studies import STUDIES
 from ntprune.experiments.study import Study, Workshop, outstanding, run
 from ntprune.experiments.study.record import Record
+from ntprune.experiments.study.table import table
 from ntprune.methods import method_class
 from ntprune.methods.ntp import NTPSettings
 
@@ -118,6 +120,21 @@ def test_a_constraint_that_cannot_be_kept_is_a_finding(
     shell.typed.clear()
     assert made(short, shop, tmp_path).rows == record.rows
     assert shell.typed == []
+
+
+def test_the_table_has_every_attack() -> None:
+    found = record(STUDIES["ablation"])
+    wider = measured(-0.1, 0.6, attacks={"finetune": -0.1, "rescale": 0.02})
+    rows = [found.rows[0].model_copy(update={"measured": wider}), *found.rows[1:]]
+    head, _, bare, first, second, *_ = (
+        line.split(" | ")[6:-1]
+        for line in table(found.model_copy(update={"rows": rows})).splitlines()
+        if line.startswith("| ")
+    )
+    assert head == ["`finetune`", "`finetune-new-head`", "`rescale`"]
+    assert [each[2] for each in (bare, first, second)] == ["–", "+0.020", "–"]
+    assert first[:2] == ["−0.100", "–"]
+    assert "–" not in second[:2]
 
 
 def test_a_loss_that_is_not_finite_is_a_finding(short: Study, shell: Shell, tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ntprune.attacks import attack_class
+from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Control, Report
 from ntprune.domains import Domain, domain
 from ntprune.errors import DataInvalidError, SettingsError
@@ -29,7 +32,8 @@ class Audited:
         target: the domain it was audited on.
         group: releases of one group can be compared: same source, target, architecture, protocol.
         gaps: SLC-AUC of the mask-free attacks that were made on it, and of the `envelope` if both
-            the release and this subject had the same mask-free attacks to choose from.
+            the release and this subject had the same attacks to choose from, but for those that
+            keep a mask.
     """
 
     folder: Path
@@ -90,7 +94,7 @@ def read(folder: Path, audit: Path, root: Path | None = None) -> Audited:
     release = load(folder)
     subject, found = _subject(folder, release, report)
     gaps = {name: found.attacks[name].slc_auc for name in MASK_FREE if name in found.attacks}
-    if gaps.keys() == {name for name in MASK_FREE if name in report.attacks}:
+    if _may_drop_the_mask(found.attacks) == _may_drop_the_mask(report.attacks):
         gaps["envelope"] = found.envelope.slc_auc
     target = domain(report.target, root)
     claim = audit / "audit.json"
@@ -109,6 +113,10 @@ def read(folder: Path, audit: Path, root: Path | None = None) -> Audited:
         f"{report.protocol}",
         gaps=gaps,
     )
+
+
+def _may_drop_the_mask(attacks: Iterable[str]) -> set[str]:
+    return {name for name in attacks if attack_class(procedure(name)).threat.mask != "kept"}
 
 
 def _subject(folder: Path, release: Release, report: Report) -> tuple[str, Control | Report]:

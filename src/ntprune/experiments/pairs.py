@@ -7,7 +7,8 @@ was stopped is taken up where it was, and the three audits of a pair share a led
 
 - `standard/1`, whole or reduced as the pair says;
 - `paper/1`, reduced likewise;
-- of the control `admm`, ADMM on the source alone at the release's sparsity and with as many steps.
+- of the control `admm`, ADMM on the source alone at the release's sparsity and with as many steps
+  as its rounds and finish have.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def main() -> None:
         except (NtpruneError, RuntimeError) as error:
             # A pair that can't be protected is reported like any other, and no end of the rest.
             failed.append(f"{name}: {error}")
-            note(arguments.results / name, REFUSED, reason=str(error))
+            if isinstance(error, NtpruneError):
+                note(arguments.results / name, REFUSED, reason=str(error))
         write_file(arguments.results / "summary.md", summarise(arguments.results).encode())
     if failed:
         raise SystemExit("\n".join(failed))

@@ -10,7 +10,8 @@ _HEAD = ("variant", "protections", "sparsity", "source drop, test, pp", "validat
 
 def table(record: Record) -> str:
     """One row a variant, then what a reader must know, then what could not be released."""
-    attacks = list(record.unprotected.attacks) if record.unprotected else []
+    audited = [*([record.unprotected] if record.unprotected else []), *_measured(record)]
+    attacks = list(dict.fromkeys(name for each in audited for name in each.attacks))
     head = [*_HEAD, "SLC-AUC, mask ignored (95 %)", *(f"`{name}`" for name in attacks), "flags"]
     rows = [_row(group, attacks) for group in record.groups()]
     if record.unprotected:
@@ -21,8 +22,22 @@ def table(record: Record) -> str:
 
 def _bare(found: Measured, attacks: list[str]) -> list[str]:
     area = f"{signed(found.slc_auc, 3)} ({_interval(found.ci95)})"
-    each = [signed(found.attacks[name], 3) for name in attacks]
+    each = _each([found], attacks)
     return ["unprotected", NONE, percent(found.sparsity), NONE, NONE, area, *each, NONE]
+
+
+def _measured(record: Record) -> list[Measured]:
+    return [found for group in record.groups() for found in group.measured]
+
+
+def _each(found: list[Measured], attacks: list[str]) -> list[str]:
+    """The mean of every attack, where it was made on all."""
+    return [
+        signed(sum(each.attacks[name] for each in found) / len(found), 3)
+        if all(name in each.attacks for each in found)
+        else NONE
+        for name in attacks
+    ]
 
 
 def _row(group: Group, attacks: list[str]) -> list[str]:
@@ -38,12 +53,7 @@ def _row(group: Group, attacks: list[str]) -> list[str]:
         signed(group.mean("drop_test_pp"), 2),
         signed(group.mean("drop_validation_pp"), 2),
         signed(group.mean("slc_auc"), 3) + (f" ({_interval(ends)})" if ends else ""),
-        *(
-            signed(sum(each.attacks[name] for each in found) / len(found), 3)
-            if all(name in each.attacks for each in found)
-            else NONE
-            for name in attacks
-        ),
+        *_each(found, attacks),
         ", ".join(flags) or "none",
     ]
 

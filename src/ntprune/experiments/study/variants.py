@@ -56,7 +56,7 @@ class Study:
 
 
 def source_only(pair: Pair, method: str, sparsity: float) -> dict[str, Any]:
-    """Settings of the control `magnitude` or `admm` with as many steps as `ntp` has on `pair`."""
+    """Settings of the control `magnitude` or `admm`: as many steps as `ntp` without recovery."""
     ntp = NTPSettings(**pair.settings)
     rounds, finish = ntp.rounds * ntp.inner, ntp.finish * (ntp.recover + 1)
     shared = {"sparsity": sparsity, "batch": ntp.batch}
