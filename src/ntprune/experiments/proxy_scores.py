@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ntprune.attacks import make_attack
 from ntprune.domains import Domain
-from ntprune.engine import Resident, evaluate, feature_maps, generator, reestimate_batchnorm
+from ntprune.engine import evaluate, feature_maps, generator, reestimate_batchnorm
 from ntprune.errors import TrainingDivergedError
 from ntprune.experiments.audited import MASK_FREE
-from ntprune.methods.base import TargetData
+from ntprune.methods.base import TargetData, in_random_order
 from ntprune.methods.ntp.strength import quick_thief
 from ntprune.metrics import logme, probe_loss
 from ntprune.objectives import fisher_ratio
@@ -38,13 +38,12 @@ class Defended:
     """
 
     def __init__(self, release: Release, target: Domain, seed: int = 0) -> None:
-        pre, device = release.model.preprocessing, release.model.device
         self.release = release
         self.seed = seed
         self.data = TargetData(
             target.name,
-            Resident.of(target.train, pre, device),
-            Resident.of(target.validation, pre, device),
+            in_random_order(target.train, release.model, seed),
+            in_random_order(target.validation, release.model, seed),
             target.classes,
         )
 

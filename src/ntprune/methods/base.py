@@ -204,12 +204,12 @@ class Method(ABC):
         model = given.model.copy().to(device)
         work = Defence(
             model=model,
-            train=_shuffled(source.owner_train, model, seed),
+            train=in_random_order(source.owner_train, model, seed),
             validation=Resident.of(source.owner_validation, model.preprocessing, model.device),
             targets=[
                 TargetData(
                     t.name,
-                    _shuffled(t.train, model, seed),
+                    in_random_order(t.train, model, seed),
                     Resident.of(t.validation, model.preprocessing, model.device),
                     t.classes,
                     t.mixed,
@@ -343,9 +343,11 @@ def check_fit(given: Release, source: Domain, targets: Sequence[Domain]) -> None
             )
 
 
-def _shuffled(split: Split, model: Model, seed: int) -> Resident:
-    """`split` in a random order: some steps look at its first images only, and folders and arrays
-    often come sorted by class."""
+def in_random_order(split: Split, model: Model, seed: int) -> Resident:
+    """`split` as `model` reads it, in a random order that follows `seed`.
+
+    Some steps look at the first images only, and folders and arrays often come sorted by class.
+    """
     order = torch.randperm(len(split), generator=generator(seed, "method", "order"))
     return Resident.of(split.take(order), model.preprocessing, model.device)
 
