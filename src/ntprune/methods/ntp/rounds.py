@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ntprune.engine import reestimate_batchnorm
+from ntprune.engine import Resident, reestimate_batchnorm
 from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.run import Run
@@ -40,8 +40,7 @@ class Rounds:
         projection = GlobalMagnitude(run.settings.ceiling)
         projection.masks(weights, run.settings.sparsity)  # fails now rather than after an hour
         self.admm = ADMM(weights, projection, run.settings.rho)
-        validation = run.work.validation
-        self.glance = validation.take(torch.arange(min(self.GLANCE, len(validation))))
+        self.glance = self._glance(run.work.validation)
         self.controller = Controller(run.settings.max_source_drop, grain=100 / len(self.glance))
         self.before = run.accuracy(self.glance)
         self.total = run.settings.rounds if run.settings.support == "admm" else 0
@@ -102,6 +101,12 @@ class Rounds:
         self.done = state["done"]
         self.controller.load_state_dict(state["controller"])
         self.admm.load_state_dict(state["admm"])
+
+    def _glance(self, validation: Resident) -> Resident:
+        """The first images, or all where these lack a class, as of a split sorted by class."""
+        first = validation.take(torch.arange(min(self.GLANCE, len(validation))))
+        seen, present = (part.labels.unique() for part in (first, validation))
+        return first if len(seen) == len(present) else validation
 
     def _w_step(self, optimiser: Optimizer) -> Tensor:
         """Steps on the objective plus the pull towards Z; the mean of the loss parts."""
