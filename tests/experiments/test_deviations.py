@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,15 @@ def test_protect_audit_record_and_take_up_again(
         run(TINY, ["paper"], out, results)
         assert json.loads((results / "deviations.json").read_text()) == first
     monkeypatch.setitem(VARIANTS, "empty", {"tau": 10.0})
-    run(TINY, ["paper", "empty", "last-mask-applied"], out, results)
+    run(TINY, ["empty", "last-mask-applied"], out, results)
 
     document = json.loads((results / "deviations.json").read_text())
     assert document["variants"]["paper"] == first["variants"]["paper"]
     assert document["command"].startswith("python -m ntprune.experiments.deviations")
     assert {"torch", "ntprune"} <= document["machine"]["versions"].keys()
     assert document["seeds"] == {"protection": 0, "thieves": [0, 1]}
-    paper, empty, applied = document["variants"].values()
+    assert list(document["variants"]) == ["paper", "last-mask-applied", "empty"]
+    paper, applied, empty = document["variants"].values()
     assert "lower tau" in empty["failed"]
     assert not (out / "empty").exists()
     assert paper["sparsity"] == check(out / "paper" / "release").sparsity < applied["sparsity"]
@@ -70,6 +72,10 @@ def test_protect_audit_record_and_take_up_again(
     assert "| last-mask-applied | `apply_last_mask=True` | 3 |" in text
     assert "| empty | `tau=10.0` | – |" in text
     assert "tiny/1 with budgets 16,32, controls unprotected,null" in text
+
+    run(replace(TINY, budgets=(16, 40)), ["empty"], out, results)
+    document = json.loads((results / "deviations.json").read_text())
+    assert list(document["variants"]) == ["empty"], "those of another study don't stay"
 
 
 def test_settings_of_every_variant_come_from_the_command_line(

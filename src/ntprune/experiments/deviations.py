@@ -139,14 +139,17 @@ def run(
     data_root: Path | None = None,
     workers: int = 1,
 ) -> None:
-    """Work below `out`; after every variant the table and the record in `results` are written."""
+    """Work below `out`; after every variant the table and the record in `results` are written.
+
+    Variants that `results` has of the same study already stay in both.
+    """
     make_method("ntp", preset="paper", **study.protect)  # a wrong setting ends it here
     source, target = domain(study.source, data_root), domain(study.target, data_root)
     base = once(
         out / "base",
         lambda: pretrain(source=source, seed=study.seed, device="cpu", **study.pretrain),
     )
-    rows: dict[str, dict[str, Any]] = {}
+    rows = _recorded(study, results)
     for name in variants:
         print(f"{name}: {VARIANTS[name] or 'as it is'}", file=sys.stderr, flush=True)
         place = out / name
@@ -219,18 +222,34 @@ def _row(name: str, place: Path, release: Release, report: Report) -> dict[str, 
     }
 
 
-def _write(study: Study, rows: dict[str, dict[str, Any]], results: Path) -> None:
-    document = {
-        "command": shlex.join(["python", "-m", "ntprune.experiments.deviations", *sys.argv[1:]]),
+def _asked(study: Study) -> dict[str, Any]:
+    return {
         "source": study.source,
         "target": study.target,
         "pretrain": study.pretrain,
         "protect": study.protect,
-        "budgets": study.budgets,
-        "attacks": study.rules.attacks,
+        "budgets": list(study.budgets),
+        "attacks": list(study.rules.attacks),
         "seeds": {"protection": study.seed, "thieves": list(study.rules.thieves)},
+    }
+
+
+def _recorded(study: Study, results: Path) -> dict[str, dict[str, Any]]:
+    """The variants that `results` has of this very study."""
+    file = results / "deviations.json"
+    document: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+    if any(document.get(key) != value for key, value in _asked(study).items()):
+        return {}
+    rows: dict[str, dict[str, Any]] = document["variants"]
+    return rows
+
+
+def _write(study: Study, rows: dict[str, dict[str, Any]], results: Path) -> None:
+    document = {
+        "command": shlex.join(["python", "-m", "ntprune.experiments.deviations", *sys.argv[1:]]),
+        **_asked(study),
         "machine": machine(),
-        "variants": rows,
+        "variants": {name: rows[name] for name in VARIANTS if name in rows},
     }
     results.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
