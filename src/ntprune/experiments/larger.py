@@ -25,7 +25,7 @@ from ntprune.release.atomic import write_file
 _AUDIT = {
     "protocol": "quick/1",
     "budgets": "16,128",
-    "attacks": "finetune,finetune-new-head",
+    "attacks": "finetune,finetune-new-head,rescale",
     "controls": "unprotected",
 }
 # A quarter of the default's steps in the rounds, a ninth or less in the finish.
@@ -86,6 +86,7 @@ def run(
         place = out / name
         base, release, audit = place / "base", place / "release", place / "audit"
         attack = ["audit", str(release), "--target", pair.target, "--out", str(audit)]
+        attack += ["--ledger", str(place / "jobs")]
         stages = {
             "pretrain": (base, pretrain_command(pair, str(base))),
             "protect": (release, protect_command(pair, str(base), str(release), pair.settings)),
