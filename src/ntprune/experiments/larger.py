@@ -25,7 +25,7 @@ from ntprune.release.atomic import write_file
 _AUDIT = {
     "protocol": "quick/1",
     "budgets": "16,128",
-    "attacks": "finetune,finetune-new-head,rescale",
+    "attacks": "finetune,finetune-new-head",
     "controls": "unprotected",
 }
 # A quarter of the default's steps in the rounds, a ninth or less in the finish.
