@@ -141,7 +141,7 @@ def run(
 ) -> None:
     """Work below `out`; after every variant the table and the record in `results` are written.
 
-    Variants that `results` has of the same study already stay in both.
+    Variants that `results` has of the same study, machine and versions already stay in both.
     """
     make_method("ntp", preset="paper", **study.protect)  # a wrong setting ends it here
     source, target = domain(study.source, data_root), domain(study.target, data_root)
@@ -235,10 +235,11 @@ def _asked(study: Study) -> dict[str, Any]:
 
 
 def _recorded(study: Study, results: Path) -> dict[str, dict[str, Any]]:
-    """The variants that `results` has of this very study."""
+    """The variants that `results` has of this very study, made on this machine."""
     file = results / "deviations.json"
     document: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
-    if any(document.get(key) != value for key, value in _asked(study).items()):
+    wanted = _asked(study) | {"machine": machine()}
+    if any(document.get(key) != value for key, value in wanted.items()):
         return {}
     rows: dict[str, dict[str, Any]] = document["variants"]
     return rows
