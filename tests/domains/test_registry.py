@@ -51,6 +51,43 @@ def test_a_class_by_index_or_by_name_is_dealt_alike(animals: str) -> None:
     assert domain(f"{animals}[0,1]").content_hash == domain(f"{animals}[cat,dog]").content_hash
 
 
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Four classes of unequal size, every image another, the last too small to be dealt."""
+    path = tmp_path_factory.mktemp("npz") / "counted.npz"
+    labels = np.repeat(np.arange(4), (40, 25, 60, 2))
+    numbers = np.arange(len(labels))
+    images = np.zeros((len(labels), 8, 8), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = numbers, labels
+    np.savez(path, images=images, labels=labels, class_names=np.array(ANIMALS))
+    return f"npz:{path}"
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [("cat,dog,eel", "dog,eel"), ("cat,eel", "eel,cat"), ("eel,dog", "dog,cat")],
+)
+def test_an_image_is_on_the_same_side_whatever_the_filter(
+    counted: str, filters: tuple[str, str]
+) -> None:
+    sides = []
+    for wanted in filters:
+        loaded = domain(f"{counted}[{wanted}]")
+        parts = (loaded.train, loaded.validation, loaded.pool, loaded.test)
+        sides.append(
+            {int(n): i for i, part in enumerate(parts) for n in part.images[:, 0, 0, 0].tolist()}
+        )
+    shared = sides[0].keys() & sides[1].keys()
+    assert len(shared) >= 25
+    assert all(sides[0][number] == sides[1][number] for number in shared)
+
+
+def test_a_class_that_is_left_out_may_be_too_small_to_deal(counted: str) -> None:
+    with pytest.raises(DataInvalidError, match="class 'fox' has 2 images"):
+        domain(counted)
+    assert domain(f"{counted}[cat,dog]").classes == ("cat", "dog")
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [

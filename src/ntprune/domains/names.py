@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from ntprune.domains.domain import Split
-from ntprune.domains.rawset import RawSet
 from ntprune.errors import DataInvalidError
 
 PATH_SCHEMES = ("npz", "folder")
@@ -45,14 +44,14 @@ class ParsedName:
         """Whether the argument is a path."""
         return self.scheme in PATH_SCHEMES
 
-    def identity(self, classes: tuple[str, ...]) -> str:
+    @property
+    def identity(self) -> str:
         """What names the deal into splits.
 
-        Two spellings of one domain (another path to the same file, a class by index or by name)
-        must be dealt alike, or a thief's pool would hold what the defender trained on.
+        Two spellings of one set (another path to the same file, all of its classes or some) must
+        be dealt alike, or a thief's pool would hold what the defender trained on.
         """
-        base = f"{self.scheme}:{Path(self.argument).name}" if self.is_path else self.base
-        return base if self.classes is None else f"{base}[{','.join(classes)}]"
+        return f"{self.scheme}:{Path(self.argument).name}" if self.is_path else self.base
 
 
 def parse_name(name: str) -> ParsedName:
@@ -65,32 +64,44 @@ def parse_name(name: str) -> ParsedName:
     )
 
 
-def keep_classes(raw: RawSet, parsed: ParsedName) -> RawSet:
-    """`raw` with the classes of the filter only, renumbered in the filter's order.
+@dataclass(frozen=True)
+class Chosen:
+    """Classes of a set, in the order they are wanted in.
+
+    Attributes:
+        indices: of the set's classes.
+        total: how many these are.
+    """
+
+    indices: tuple[int, ...]
+    total: int
+
+    def of(self, split: Split) -> Split:
+        """The rows of these classes alone, renumbered in their order."""
+        renumbered = torch.full((self.total,), -1)
+        renumbered[list(self.indices)] = torch.arange(len(self.indices))
+        labels = renumbered[split.labels]
+        kept = (labels >= 0).nonzero().flatten()
+        return Split(split.images[kept], labels[kept])
+
+
+def choose(parsed: ParsedName, classes: tuple[str, ...]) -> Chosen:
+    """What the filter of a name leaves of `classes`: all, where there is none.
 
     Raises:
         DataInvalidError: a class that does not exist or comes twice, or fewer than two classes.
     """
     if parsed.classes is None:
-        return raw
-    chosen = [_index(part, raw.classes, parsed.full) for part in parsed.classes if part]
+        return Chosen(tuple(range(len(classes))), len(classes))
+    chosen = [_index(part, classes, parsed.full) for part in parsed.classes if part]
     if len(set(chosen)) < len(chosen):
         raise DataInvalidError(f"{parsed.full}: a class comes twice in the filter: name each once")
     if len(chosen) < 2:
         raise DataInvalidError(
             f"{parsed.full}: found {len(chosen)} class(es) in the filter, expected at least 2: "
-            f"choose from {_listed(raw.classes)}"
+            f"choose from {_listed(classes)}"
         )
-    renumbered = torch.full((len(raw.classes),), -1)
-    renumbered[chosen] = torch.arange(len(chosen))
-
-    def keep(split: Split) -> Split:
-        labels = renumbered[split.labels]
-        kept = (labels >= 0).nonzero().flatten()
-        return Split(split.images[kept], labels[kept])
-
-    test = None if raw.test is None else keep(raw.test)
-    return RawSet(keep(raw.rest), test, tuple(raw.classes[index] for index in chosen))
+    return Chosen(tuple(chosen), len(classes))
 
 
 def _index(part: str, classes: tuple[str, ...], full: str) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ntprune.domains.check import check_domain
 from ntprune.domains.domain import Domain, Split
-from ntprune.domains.names import ParsedName, keep_classes, parse_name
+from ntprune.domains.names import ParsedName, choose, parse_name
 from ntprune.domains.rawset import Fetcher, Loader, Request
 from ntprune.domains.resize import resize
 from ntprune.domains.splits import hold_out_test, split_rest
@@ -152,14 +152,15 @@ def _load(
     entry = _find(parsed)
     wanted = size or entry.size
     argument = parsed.argument if path is None else str(path)
-    raw = keep_classes(entry.load(Request(argument, root, wanted)), parsed)
-    identity = parsed.identity(raw.classes)
+    raw = entry.load(Request(argument, root, wanted))
+    chosen = choose(parsed, raw.classes)
+    # All classes are dealt before some are left out, so that an image is on the same side whatever
+    # the filter: what a thief draws from is never what somebody protected with another filter.
     rest, test = raw.rest, raw.test
     if test is None:
-        rest, test = hold_out_test(rest, raw.classes, identity)
-    train, validation, pool = split_rest(rest, raw.classes, identity, seed)
-    fitted = (
-        Split(resize(split.images, wanted), split.labels)
-        for split in (train, validation, pool, test)
-    )
-    return check_domain(Domain(name, raw.classes, *fitted, flips=entry.flips))
+        rest, test = hold_out_test(rest, raw.classes, parsed.identity, wanted=chosen.indices)
+    dealt = (*split_rest(rest, raw.classes, parsed.identity, seed, wanted=chosen.indices), test)
+    kept = dealt if parsed.classes is None else map(chosen.of, dealt)
+    splits = (Split(resize(split.images, wanted), split.labels) for split in kept)
+    classes = tuple(raw.classes[index] for index in chosen.indices)
+    return check_domain(Domain(name, classes, *splits, flips=entry.flips))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -51,48 +53,75 @@ def defender_share(count: int) -> float:
     return max(0.1, min(1000 / max(count, 1), 0.4))
 
 
-def hold_out_test(images: Split, classes: tuple[str, ...], name: str) -> tuple[Split, Split]:
+def hold_out_test(
+    images: Split, classes: tuple[str, ...], name: str, *, wanted: Sequence[int] | None = None
+) -> tuple[Split, Split]:
     """Hold a stratified test split out of a set that came without one.
 
     The choice depends on `name` alone, not on any seed: what is test stays test.
+
+    Args:
+        images: of all classes.
+        classes: their names.
+        name: of the set.
+        wanted: classes that must have enough images; by default all.
 
     Returns:
         The rest, and the test split.
 
     Raises:
-        DataInvalidError: a class has fewer than 4 images.
+        DataInvalidError: a wanted class has fewer than 4 images.
     """
-    _require(images.labels, classes, 4, name, "train, validation, pool and test")
+    _require(images.labels, classes, wanted, 4, name, "train, validation, pool and test")
     test, rest = cut(images, deal(images.labels, TEST_SHARE, generator("test", name)))
     return rest, test
 
 
 def split_rest(
-    rest: Split, classes: tuple[str, ...], name: str, seed: int
+    rest: Split,
+    classes: tuple[str, ...],
+    name: str,
+    seed: int,
+    *,
+    wanted: Sequence[int] | None = None,
 ) -> tuple[Split, Split, Split]:
     """Deal what is not test to the defender (train, validation) and to the thief (pool).
 
     Stratified by class, fixed by (seed, name), disjoint by construction.
 
+    Args:
+        rest: of all classes.
+        classes: their names.
+        name: of the set.
+        seed: of the deal.
+        wanted: classes that must have enough images; by default all.
+
     Returns:
-        train, validation, pool; every class is in each of them.
+        train, validation, pool; every wanted class is in each of them.
 
     Raises:
-        DataInvalidError: a class has fewer than 3 images.
+        DataInvalidError: a wanted class has fewer than 3 images.
     """
-    _require(rest.labels, classes, 3, name, "train, validation and pool")
+    _require(rest.labels, classes, wanted, 3, name, "train, validation and pool")
     stream = generator(seed, "splits", name)
     held, pool = cut(rest, deal(rest.labels, defender_share(len(rest)), stream, least=2))
     validation, train = cut(held, deal(held.labels, VALIDATION_SHARE, stream))
     return train, validation, pool
 
 
-def _require(labels: Tensor, classes: tuple[str, ...], least: int, name: str, splits: str) -> None:
-    counts = torch.bincount(labels, minlength=len(classes))
-    if bool((counts < least).any()):
-        poorest = int(counts.argmin())
+def _require(
+    labels: Tensor,
+    classes: tuple[str, ...],
+    wanted: Sequence[int] | None,
+    least: int,
+    name: str,
+    splits: str,
+) -> None:
+    counts = torch.bincount(labels, minlength=len(classes)).tolist()
+    poorest = min(range(len(classes)) if wanted is None else wanted, key=counts.__getitem__)
+    if counts[poorest] < least:
         raise DataInvalidError(
-            f"{name}: class '{classes[poorest]}' has {int(counts[poorest])} images to deal, "
+            f"{name}: class '{classes[poorest]}' has {counts[poorest]} images to deal, "
             f"expected at least {least} (one each for {splits}): add images or leave the class "
             "out with a class filter such as name[0,1]"
         )
