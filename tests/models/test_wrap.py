@@ -82,6 +82,13 @@ def test_later_training_does_not_reach_the_blueprint() -> None:
     assert float(Model.fresh(model.spec, 0).module.body[1].running_mean.abs().max()) == 0
 
 
+class Talkative(Own):
+    """Returns its logits under a name, as language models' networks do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return {"logits": super().forward(x)}  # type: ignore[return-value]
+
+
 class Raw(nn.Module):
     """Keeps parameters that no layer resets, as vision transformers do."""
 
@@ -116,6 +123,61 @@ class Attention(nn.Module):
         return self.inner(x, x, x)[0].flatten(1)
 
 
+class Viewing(nn.Module):
+    """Takes feature maps apart by `view`, as LeNets do, which channels last has no stride for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU())
+        self.tail = Tail()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.tail(self.body(x))
+        return logits
+
+
+class Tail(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(256, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.last(x.view(x.size(0), -1))
+        return logits
+
+
+def test_a_network_that_takes_maps_apart_by_view() -> None:
+    module = Viewing()
+    model = wrapped(module, name="viewing")
+    batch = torch.randint(256, (3, 1, 8, 8)).to(torch.uint8)
+    plain = module(PRE.normalise(batch, torch.contiguous_format))
+    torch.testing.assert_close(model(batch), plain)
+    for other in (model.copy(), model.new_head(("a", "b"), 0), Model.fresh(model.spec, 0)):
+        assert other(batch).shape[0] == 3
+    assert (
+        wrapped(Own(), name="not viewing")
+        .read(batch)
+        .is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+def test_what_stands_in_for_a_weight_is_forgotten_too(
+    norm: Callable[[nn.Module], nn.Module],
+) -> None:
+    torch.manual_seed(0)
+    module = Own()
+    module.body[0] = norm(module.body[0])
+    module.tail[1] = norm(module.tail[1])
+    model = wrapped(module, name=f"with {norm.__name__}")
+    old = dict(module.named_parameters())
+    fresh = dict(Model.fresh(model.spec, 5).module.named_parameters())
+    matrices = [name for name, p in old.items() if p.dim() > 1 and p.numel() > p.shape[0]]
+    assert len(matrices) == 4
+    assert [name for name in matrices if torch.equal(old[name], fresh[name])] == []
+
+
 def test_a_head_that_is_one_layer() -> None:
     module = nn.Sequential()
     module.add_module("body", nn.Flatten())
@@ -133,6 +195,7 @@ def test_a_head_that_is_one_layer() -> None:
         (lambda: Own(torch.relu_), {"head": "tail.3"}, "cannot read|differs"),
         (lambda: Own(lambda f: 2 * f + 1), {}, "differs from module"),
         (Own, {"classes": ("a", "b")}, "3 outputs and 2 classes"),
+        (lambda: Talkative(), {}, r"module returns dict, expected logits"),
         (
             Own,
             {"preprocessing": Preprocessing(channels=3, size=8, mean=(0.5,) * 3, std=(0.2,) * 3)},

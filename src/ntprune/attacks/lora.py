@@ -68,8 +68,8 @@ class LoRA(Attack):
 
         def objective(images: Tensor, labels: Tensor) -> Tensor:
             weights = {name: adapter() for name, adapter in adapters.items()}
-            pixels = model.preprocessing.normalise(images)
-            return F.cross_entropy(functional_call(model.module, weights, (pixels,)), labels)
+            logits = functional_call(model.module, weights, (model.read(images),))
+            return F.cross_entropy(logits, labels)
 
         trained = nn.ModuleList([*adapters.values(), model.head]).parameters()
         log = theft.train(parameters=trained, objective=objective)

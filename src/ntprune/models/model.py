@@ -28,10 +28,11 @@ class Model:
     """
 
     def __init__(self, parts: Parts, spec: ModelSpec) -> None:
-        self.module = parts.module.to(memory_format=torch.channels_last)
+        self.module = parts.module.to(memory_format=parts.layout)
         self.encoder = parts.encoder
         self.head = parts.head
         self.spec = spec
+        self._layout = parts.layout
 
     @classmethod
     def fresh(cls, spec: ModelSpec, seed: int) -> Model:
@@ -58,7 +59,7 @@ class Model:
     def copy(self) -> Model:
         """An independent copy, views included."""
         module, encoder, head = copy.deepcopy((self.module, self.encoder, self.head))
-        return Model(Parts(module, encoder, head), self.spec)
+        return Model(Parts(module, encoder, head, self._layout), self.spec)
 
     def encoder_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """(name in the module, parameter) of the encoder, in the module's order."""
@@ -93,8 +94,12 @@ class Model:
 
     def encode(self, batch: Tensor) -> Tensor:
         """Features of a resized uint8 batch (N×C×H×W)."""
-        features: Tensor = self.encoder(self.preprocessing.normalise(batch))
+        features: Tensor = self.encoder(self.read(batch))
         return features
+
+    def read(self, batch: Tensor) -> Tensor:
+        """A resized uint8 batch (N×C×H×W) as the module takes it: float32, normalised."""
+        return self.preprocessing.normalise(batch, self._layout)
 
     def __repr__(self) -> str:
         weights = sum(p.numel() for p in self.module.parameters())

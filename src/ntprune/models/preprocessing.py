@@ -72,11 +72,11 @@ class Preprocessing(BaseModel):
         """
         return resize(self._match_channels(images), self.size)
 
-    def normalise(self, batch: Tensor) -> Tensor:
-        """A resized uint8 batch as float32, channels_last, normalised."""
+    def normalise(self, batch: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
+        """A resized uint8 batch as float32 in memory format `layout`, normalised."""
         mean = torch.tensor(self.mean, device=batch.device).view(1, -1, 1, 1) * 255
         std = torch.tensor(self.std, device=batch.device).view(1, -1, 1, 1) * 255
-        pixels = batch.to(torch.float32, memory_format=torch.channels_last)
+        pixels = batch.to(torch.float32, memory_format=layout)
         return pixels.sub_(mean).div_(std)
 
     def _match_channels(self, images: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from ntprune.models.spec import ModelSpec
@@ -19,11 +20,14 @@ class Parts:
         module: the network itself, with its own state-dict keys.
         encoder: images to the last feature map; holds submodules of `module`, copies nothing.
         head: that feature map to logits; its last `nn.Linear` is the classifier.
+        layout: in which the module takes images and keeps its weights. Channels last is faster; a
+            forward that takes tensors apart by `view` works with the contiguous one alone.
     """
 
     module: nn.Module
     encoder: nn.Module
     head: nn.Module
+    layout: torch.memory_format = torch.channels_last
 
 
 Builder = Callable[[ModelSpec], Parts]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ntprune.errors import ModelMismatchError
 from ntprune.models.forget import forget
@@ -41,19 +42,21 @@ def wrap(
         SettingsError: the name is taken by another architecture.
     """
     parts = _split(module, encoder, head)
+    _check_classifier(parts)
     name = name or type(module).__name__.lower()
     spec = ModelSpec(architecture=name, classes=classes, preprocessing=preprocessing)
     _check(parts, spec)
     blueprint = copy.deepcopy(module).cpu()
+    layout = _layout(blueprint, spec.preprocessing)
 
     def builder(wanted: ModelSpec) -> Parts:
         net = copy.deepcopy(blueprint)
         forget(net)
         _resize_classifier(net, head, len(wanted.classes))
-        return _split(net, encoder, head)
+        return replace(_split(net, encoder, head), layout=layout)
 
     register_architecture(name, builder)
-    return Model(parts, spec)
+    return Model(replace(parts, layout=layout), spec)
 
 
 def _split(module: nn.Module, encoder: str, head: str) -> Parts:
@@ -67,28 +70,52 @@ def _split(module: nn.Module, encoder: str, head: str) -> Parts:
     return Parts(module, found[encoder], found[head])
 
 
-def _check(parts: Parts, spec: ModelSpec) -> None:
+def _check_classifier(parts: Parts) -> None:
     if not any(isinstance(layer, nn.Linear) for layer in parts.head.modules()):
         raise ModelMismatchError(
             "the head has no nn.Linear: name the part that ends in the classifier"
         )
+
+
+def _probe(pre: Preprocessing) -> Tensor:
+    values = torch.linspace(-1, 1, 2 * pre.channels * pre.size**2)
+    return values.view(2, pre.channels, pre.size, pre.size)
+
+
+@torch.no_grad()
+def _layout(module: nn.Module, pre: Preprocessing) -> torch.memory_format:
+    """Channels last, unless the forward of `module` refuses it, as one with a `view` does."""
+    turned = copy.deepcopy(module).eval().to(memory_format=torch.channels_last)
+    try:
+        turned(_probe(pre).to(memory_format=torch.channels_last))
+    except RuntimeError:
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def _check(parts: Parts, spec: ModelSpec) -> None:
     pre = spec.preprocessing
-    device = next(parts.module.parameters()).device
-    probe = torch.linspace(-1, 1, 2 * pre.channels * pre.size**2, device=device)
-    probe = probe.view(2, pre.channels, pre.size, pre.size)
+    probe = _probe(pre).to(next(parts.module.parameters()).device)
     was_training = parts.module.training
     parts.module.eval()
     try:
         with torch.no_grad():
             whole = parts.module(probe)
             split = parts.head(parts.encoder(probe))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelMismatchError(
             f"the parts cannot read {pre.channels}×{pre.size}×{pre.size} images: {reason}"
         ) from error
     finally:
         parts.module.train(was_training)
+    for outputs, what in ((whole, "the module"), (split, "head(encoder(x))")):
+        if not isinstance(outputs, Tensor) or outputs.dim() != 2:
+            found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise ModelMismatchError(
+                f"{what} returns {found}, expected logits (images×classes): wrap the module in one "
+                "whose forward returns these alone"
+            )
     if whole.shape != split.shape or not torch.allclose(whole, split, atol=1e-4):
         raise ModelMismatchError(
             "head(encoder(x)) differs from module(x): wrap the module in one whose forward is "
