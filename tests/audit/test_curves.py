@@ -108,13 +108,17 @@ def test_giving_up_is_never_below_zero(values: list[list[float]]) -> None:
     assert found.slc_auc >= 0
 
 
-def test_a_single_attack_has_an_interval_unless_a_point_is_missing() -> None:
+def test_the_interval_of_a_single_attack_is_over_the_seeds_that_are_whole() -> None:
     scratch = np.full((3, 3), 0.5)
     attacked = scratch + np.array([[0.0, 0.1, 0.2]])
     found = curve(BUDGETS, attacked, scratch)
     assert found.ci95 is not None
     assert found.ci95[0] < found.mean_gap < found.ci95[1]
     attacked[1, 2] = np.nan
+    two = curve(BUDGETS, attacked[:, :2], scratch[:, :2]).ci95
+    assert two is not None
+    assert curve(BUDGETS, attacked, scratch).ci95 == two
+    attacked[0, 1] = np.nan
     assert curve(BUDGETS, attacked, scratch).ci95 is None
     assert curve(BUDGETS, scratch[:, :1], scratch[:, :1]).ci95 is None
 

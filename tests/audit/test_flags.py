@@ -75,6 +75,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         FIVE | ahead(0.02, 0.01, 0.02, 0.01, 0.001),
         FIVE | ahead(0.02, 0.04, 0.02, 0.03, -0.03),
     ),
+    "ahead in four of five, one lost": (
+        "head-start-at-some-budget",
+        {**FIVE, "points": ahead(0.02, 0.01, 0.02, 0.01, 0.02)["points"][:-1]},
+        {**FIVE, "points": ahead(0.02, -0.01, 0.02, 0.001, 0.02)["points"][:-1]},
+    ),
     "ahead at two of three budgets": (
         "head-start-at-some-budget",
         {"points": ahead(0.02, 0.021, 0.022, n=8)["points"] + ahead(0.01, 0.012, 0.014)["points"]},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.report.factory import SCRATCH, control, flag, report, shifted
+from tests.report.factory import SCRATCH, control, curve, flag, report, shifted
 
-from ntprune.audit.schema import Envelope, Report, SourceChange
+from ntprune.audit.schema import Envelope, Missing, Report, SourceChange
 from ntprune.report.text import NBSP, clean, duration, percent, points, setting, signed
 from ntprune.report.verdict import judge
+
+LOST = [Missing(subject="release", attack="masked", n=8, seed=0, reason="it broke")]
 
 
 def single_run(audit: Report) -> Report:
@@ -39,6 +41,9 @@ def test_protected() -> None:
         (report(0.09, half=0.05), "unprotected", "within the uncertainty"),
         (report(0.2), "unprotected", "no more"),
         (report(0.03, controls={}), "unprotected", "does better"),
+        (report(missing=LOST), "open", "but 1 of their runs could not be"),
+        (report(missing=[Missing(subject="random", reason="it broke")]), "protected", "gains"),
+        (report(missing=LOST, attacks={"lora": curve(shifted(SCRATCH, 0.01))}), "partly", "lora"),
         (report(flags=[flag("void")]), "void", "nothing can be concluded"),
     ],
 )

@@ -24,17 +24,18 @@ def curve(budgets: Sequence[int], attacked: Grid, scratch: Grid) -> Curve:
     """One attack against scratch; both budgets × seeds.
 
     Where a seed of the attack is missing (NaN), neither side's seed counts at that budget: thieves
-    of one seed hold the same samples. At least one seed must be there at every budget.
+    of one seed hold the same samples. At least one seed must be there at every budget. The interval
+    is over the seeds that are there at all of them, if these are two or more.
     """
     base = _mean(np.where(np.isnan(attacked), np.nan, scratch))
     mean = _mean(attacked)
-    paired = attacked.shape[1] > 1 and not np.isnan(attacked).any()
+    whole = ~np.isnan(attacked).any(0)
     return Curve(
         curve=mean.tolist(),
         spread=_spread(attacked),
         slc_auc=slc_auc(budgets, mean, base),
         mean_gap=mean_gap(budgets, mean, base),
-        ci95=_interval(budgets, attacked, scratch) if paired else None,
+        ci95=_interval(budgets, attacked[:, whole], scratch[:, whole]) if whole.sum() > 1 else None,
     )
 
 

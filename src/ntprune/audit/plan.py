@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ntprune.attacks import attack_class
+from ntprune.attacks import Attack, attack_class
 from ntprune.audit.protocol import Protocol, procedure
 from ntprune.jobs import Job
 from ntprune.models import ModelSpec
@@ -145,6 +147,7 @@ class Plan:
                     "attack": kind,
                     "release": weights,
                     "model": model.model_dump(mode="json") if model else None,
+                    "code": self._code(attack_class(kind), model),
                     "target": self.target,
                     "n": n,
                     "seed": seed,
@@ -157,3 +160,25 @@ class Plan:
             for n in sorted(self.budgets, reverse=True)
             for seed in self.protocol.thieves
         ]
+
+    def _code(self, attack: type[Attack], model: ModelSpec | None) -> str | None:
+        """What a job does that neither its names nor the versions tell.
+
+        A network and an attack of the user's own may be changed under the same name, and a ledger
+        would hand out what the former one did.
+        """
+        parts = [source_of(attack)]
+        if model is not None:
+            net = self.release.model.module
+            parts += [repr(net), *sorted({source_of(type(layer)) for layer in net.modules()})]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest() if any(parts) else None
+
+
+def source_of(kind: type) -> str:
+    """The code of a class that is not ntprune's or torch's, or "" where none is to be had."""
+    if kind.__module__.partition(".")[0] in ("ntprune", "torch", "torchvision"):
+        return ""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return ""

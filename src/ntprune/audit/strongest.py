@@ -37,7 +37,7 @@ def head_start_at_some_budget(e: Evidence) -> Iterator[Flag]:
         adjusted = false_discovery_control([_above_zero(row) for _, _, row in leads])
         for (n, attack, row), p in zip(leads, adjusted, strict=True):
             if p < _LEVEL or _all_ahead(row):
-                best[n] = max(best.get(n, (0.0, "")), (float(row.mean()), attack))
+                best[n] = max(best.get(n, (0.0, "")), (float(np.nanmean(row)), attack))
     if best:
         where = ", ".join(
             f"{attack} at {n:,} samples by {100 * gain:.1f} points"
@@ -68,14 +68,16 @@ def envelope_below_an_attack(e: Evidence) -> Iterator[Flag]:
 
 
 def _all_ahead(differences: NDArray[np.float64]) -> bool:
-    many = len(differences) >= _MANY
-    return many and bool((differences > 0).all() and differences.mean() >= _CLEAR)
+    there = differences[~np.isnan(differences)]
+    many = len(differences) >= _MANY and len(there) > _MANY // 2
+    return many and bool((there > 0).all() and there.mean() >= _CLEAR)
 
 
 def _above_zero(differences: NDArray[np.float64]) -> float:
-    """One-sided p of Student's paired test; 1 where a seed is missing or there is only one."""
+    """One-sided p of Student's paired test over the seeds that are there; 1 for fewer than two."""
+    differences = differences[~np.isnan(differences)]
     count = len(differences)
-    if count < 2 or np.isnan(differences).any():
+    if count < 2:
         return 1.0
     mean, spread = differences.mean(), differences.std(ddof=1)
     # Accuracies are shares of a test split: equal differences are equal but for rounding.

@@ -16,8 +16,13 @@ from ntprune.jobs.context import Context
 
 # To be raised with every change of what a job of the same spec returns: an attack, the search, the
 # form of a result. Finished jobs of other revisions are not found.
-REVISION = 4
-_VERSIONS = {"ntprune": version("ntprune"), "revision": REVISION, "torch": torch.__version__}
+REVISION = 5
+_VERSIONS = {
+    "ntprune": version("ntprune"),
+    "revision": REVISION,
+    "torch": torch.__version__,
+    "torchvision": version("torchvision"),
+}
 
 
 @dataclass(frozen=True)
