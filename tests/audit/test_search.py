@@ -169,3 +169,12 @@ def test_every_run_starts_from_the_release_as_it_is() -> None:
     stolen = one.stolen.model.module.state_dict()
     assert all(torch.equal(v, stolen[k]) for k, v in two.stolen.model.module.state_dict().items())
     assert not torch.equal(stolen["features.0.weight"], before["features.0.weight"])
+
+
+def test_a_rate_that_blows_up_on_unseen_images_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = {1e-3: (0.2, 2.0), 1e-2: (1.0, math.inf), 1e-1: (1.0, math.nan)}
+    found, _ = run(monkeypatch, scores, Recorder())
+    assert found.best.lr == 1e-3
+    assert all(math.isfinite(trial.loss) for trial in found.trials)

@@ -70,7 +70,9 @@ class Thief:
                 stolen = self.train(rest, lr, steps)
             except TrainingDivergedError:
                 continue
-            trials.append(Trial(lr, *evaluate(stolen.model, slice_)))
+            trial = Trial(lr, *evaluate(stolen.model, slice_))
+            if math.isfinite(trial.loss):  # it can blow up on images that were not trained on
+                trials.append(trial)
         return trials
 
     def train(self, samples: Resident, lr: float, steps: int) -> Stolen:

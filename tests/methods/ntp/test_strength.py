@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods.base import TargetData
+from ntprune.methods.ntp import strength
 from ntprune.methods.ntp.strength import quick_thief
 from ntprune.models import Model
 from ntprune.release import Release
@@ -63,3 +65,13 @@ def test_a_thief_that_diverges_has_learnt_nothing(tiny_base: Release, tiny_targe
     with torch.no_grad():
         next(model.module.parameters()).fill_(math.nan)
     assert quick_thief(model, target(tiny_target, model), 0) == -math.log(4)
+
+
+def test_a_thief_that_blows_up_on_unseen_images_has_learnt_nothing(
+    tiny_base: Release, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN would rank as the strongest protection there is."""
+    data = target(tiny_target, tiny_base.model)
+    for loss in (math.nan, math.inf):
+        monkeypatch.setattr(strength, "evaluate", lambda model, data, loss=loss: (0.0, loss))
+        assert quick_thief(tiny_base.model, data, 0, steps=1) == -math.log(4)

@@ -51,5 +51,7 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 40)
             train(thief, batches, steps, lr=3e-3)
         except TrainingDivergedError:
             continue  # has learnt nothing
-        reached.append(evaluate(thief, target.validation)[1])
+        loss = evaluate(thief, target.validation)[1]
+        if math.isfinite(loss):
+            reached.append(loss)
     return -min([*reached, math.log(len(target.classes))])
