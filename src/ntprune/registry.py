@@ -38,7 +38,9 @@ class Registry(Generic[T]):
         """All known names, sorted."""
         for point in entry_points(group=self.group):
             if point.name not in self._entries:
-                self.add(point.name, point.load())
+                entry = point.load()
+                # Loading imports the module, whose decorator may have entered the name by now.
+                self._entries.setdefault(point.name, entry)
         return sorted(self._entries)
 
     def get(self, name: str) -> T:
