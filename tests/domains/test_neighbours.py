@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -132,3 +134,12 @@ def test_no_image_fades_away() -> None:
     styled = restyle(images, generator("faint"))
     before, after = (x.float().std((1, 2, 3)) for x in (images, styled))
     assert float((after / before).quantile(0.02)) > 0.3
+
+
+def test_a_set_with_one_test_image_a_class(tmp_path: Path) -> None:
+    labels = np.arange(12) % 2
+    images = np.random.default_rng(0).integers(0, 255, (12, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "few.npz", images=images, labels=labels)
+    made = neighbours(domain(f"npz:{tmp_path}/few.npz"))
+    assert set(made.train.labels.tolist()) == {0, 1}
+    assert len(made.pool) == len(made.test) > 0

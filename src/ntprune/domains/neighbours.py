@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from ntprune.domains import styles
-from ntprune.domains.blocks import blocks
+from ntprune.domains.blocks import at_once, blocks
 from ntprune.domains.domain import Domain, Split
 from ntprune.domains.draws import generator
 from ntprune.domains.resize import resize
 from ntprune.domains.splits import cut, deal
 
 TRAIN, HELD_OUT = 6000, 1000
-BLOCK = 1000  # images at a time: bounds the float temporaries
+BLOCK = 1000  # images at a time, fewer of large ones: bounds the float temporaries
 MOST_BYTES = 2**28  # of a split, which the device holds
 
 # In the order a scene, a camera and a file would apply them, with the share of images that draw
@@ -61,6 +61,8 @@ def neighbours(source: Domain, *, size: int | None = None, seed: int = 0) -> Dom
         A domain named `neighbours of <source>`.
     """
     held = cut(source.test, deal(source.test.labels, 0.5, generator("neighbours", seed, "deal")))
+    if not len(held[0]):  # one test image a class, and protection reads neither half
+        held = source.test, source.test
     parts = {
         "train": (source.owner_train, TRAIN),
         "validation": (source.owner_validation, HELD_OUT),
@@ -81,7 +83,8 @@ def _restyled(split: Split, count: int, size: int, stream: torch.Generator) -> S
     rounds = -(-count // len(split))
     rows = torch.cat([torch.randperm(len(split), generator=stream) for _ in range(rounds)])[:count]
     chosen = split.take(rows)
-    images = [restyle(block, stream) for block in blocks(resize(chosen.images, size), BLOCK)]
+    whole = resize(chosen.images, size)
+    images = [restyle(block, stream) for block in blocks(whole, at_once(BLOCK, size))]
     return Split(torch.cat(images), chosen.labels)
 
 
