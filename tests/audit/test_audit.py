@@ -14,9 +14,11 @@ import pytest
 import torch
 from tests.audit.small import Watched, document, run
 from tests.release.toys import PROTOCOL, base, files, protected, reseal, save_npz, tamper, toy
+from torch import nn
 
 import ntprune
-from ntprune.audit import Report, audit, tasks
+from ntprune.audit import Report, audit, prepare, tasks
+from ntprune.audit.plan import Plan, source_of
 from ntprune.errors import (
     AuditError,
     DataInvalidError,
@@ -391,3 +393,29 @@ def test_controls_are_kept_once(done: tuple[Path, Watched]) -> None:
     for place in kept.iterdir():
         assert load(place).card.weights_sha256 == place.name
         assert torch.isfinite(load(place).model.module.state_dict()["features.0.weight"]).all()
+
+
+def test_own_networks_and_attacks_are_told_apart_by_their_code(pristine: Path) -> None:
+    """A ledger would hand one the yardstick of another that has its name."""
+    plan = prepare(pristine, toy(1), protocol=PROTOCOL, source=toy(0)).plan
+    assert [job.id for job in plan.scratch_jobs()] == [job.id for job in plan.scratch_jobs()]
+    ids = {plan.scratch_jobs()[0].id}
+    for change in (nn.Identity(), Silent()):
+        plan.release.model.module.add_module("more", change)
+        ids.add(plan.scratch_jobs()[0].id)
+    assert len(ids) == 3
+    assert source_of(Silent).startswith("class Silent")
+    assert source_of(nn.Identity) == source_of(Plan) == ""
+
+
+class Silent(nn.Module):
+    """A layer of the user's own."""
+
+
+@pytest.mark.parametrize("target", ["toy1", None])
+def test_what_is_no_domain_is_refused(pristine: Path, tmp_path: Path, target: Any) -> None:
+    with pytest.raises(SettingsError, match="expected a domain, for instance ntprune"):
+        audit(pristine, target, out=tmp_path / "out")
+    with pytest.raises(SettingsError, match="expected counts such as"):
+        run(pristine, tmp_path / "out", budgets="8,16")
+    assert not (tmp_path / "out").exists()

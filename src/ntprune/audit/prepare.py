@@ -55,8 +55,13 @@ def prepare(
             card don't go with its zeros.
         AuditError: the unprotected model is not at hand.
         DataInvalidError: the target is the source, or the source's data is other data.
-        SettingsError: budgets that the pool can't serve, or no attack that can be made.
+        SettingsError: budgets that the pool can't serve, no attack that can be made, or a target
+            that is no domain.
     """
+    if not isinstance(target, Domain):
+        raise SettingsError(
+            f"target: found {target!r}, expected a domain, for instance ntprune.domain('usps')"
+        )
     # Engines may run jobs in processes with another working folder.
     folder = Path(release).resolve()
     released = load(folder)
@@ -147,6 +152,11 @@ def _base(path: Path, released: Release, base: str | Path | None) -> tuple[Relea
             "its folder with --base"
         )
     unprotected = load(place)
+    if unprotected.card.method != "none":
+        raise AuditError(
+            f"{place} is protected itself ({unprotected.card.called}) and can't be the control: "
+            "give the folder of the unprotected model with --base"
+        )
     if released.card.base is not None and (
         unprotected.card.source != released.card.base
         or unprotected.card.model != released.card.model

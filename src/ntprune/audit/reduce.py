@@ -64,6 +64,8 @@ class Reduction:
 
     def _grid(self, target: Domain) -> list[int]:
         pool = len(target.pool)
+        if isinstance(self.budgets, str):
+            raise SettingsError(f"budgets: found {self.budgets!r}, expected counts such as [8, 64]")
         grid = sorted(set(self.budgets or ()))
         if len(grid) < 2 or grid[0] < FEWEST:
             raise SettingsError(

@@ -12,7 +12,7 @@ from typing import Any
 from ntprune.audit.assemble import assemble
 from ntprune.audit.measure import measure
 from ntprune.audit.points import Point, table
-from ntprune.audit.prepare import Prepared, claim, ledger_folder, prepare
+from ntprune.audit.prepare import Prepared, claim, ledger_folder, prepare, unclaimed
 from ntprune.audit.protocol import Protocol
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain
@@ -141,9 +141,13 @@ def _run(
     progress: Progress,
 ) -> Audit:
     plan = given.plan
-    claim(out, plan)
     jobs = ledger_folder(out, ledger)
     store = Store(jobs / "store")
+    if ledger is not None:
+        # A ledger that can't be written is found out before `out` is this audit's.
+        unclaimed(out, plan)
+        store.put(given.source)
+    claim(out, plan)
     for data in (given.source, given.target):
         store.put(data)
     context = Context(store.folder, jobs / "releases", given.places, device)

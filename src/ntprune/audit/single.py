@@ -70,7 +70,8 @@ def single(
         SettingsError: a budget below 3 or above the pool, a learning rate that is not positive, no
             step, or an unknown optimiser.
         AuditError: the attack keeps the head and the target has other classes.
-        DataInvalidError: the data of the source is not what the card was measured on.
+        DataInvalidError: the target is the source, or the data of the source is not what the card
+            was measured on.
         TrainingDivergedError: the loss was not finite at the end.
     """
     chosen, scratch = make_attack(attack), make_attack("scratch")
@@ -89,6 +90,10 @@ def single(
         raise SettingsError(f"--steps {steps}: expected at least 1")
     where = resolve_device(device)
     released = load(release, where)
+    if target.content_hash == released.card.source.content_hash:
+        raise DataInvalidError(
+            f"target '{target.name}' is the source of this release: name another target"
+        )
     pre = released.model.preprocessing
     index = subset(target.pool.labels, budget, seed)
     samples = Resident.of(target.pool.take(index), pre, where)

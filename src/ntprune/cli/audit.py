@@ -56,8 +56,10 @@ def audit(
     from ntprune.domains import domain
     from ntprune.jobs import make_engine, span
 
+    # A cluster's jobs book their GPUs; processes of one machine have to share what there is.
+    shared = "cpu" if engine == "ray" else device
     runner = make_engine(
-        engine, workers_or_cores(workers), address=address, gpus_per_job=gpus_per_job
+        engine, workers_or_cores(workers, shared), address=address, gpus_per_job=gpus_per_job
     )
     data = domain(target, data_root)
     what: dict[str, Any] = {

@@ -23,10 +23,19 @@ def emit(as_json: bool, document: dict[str, Any], lines: Sequence[str]) -> None:
         print("\n".join(lines))
 
 
-def workers_or_cores(workers: int) -> int:
-    """`workers`, or the number of cores this process may use if it is 0."""
+def workers_or_cores(workers: int, device: str = "cpu") -> int:
+    """`workers`; if it is 0, the number of cores this process may use.
+
+    Where jobs don't compute on the CPU it is 1: as many processes as cores would share one GPU, and
+    its memory.
+    """
     if workers:
         return workers
+    if device != "cpu":
+        from ntprune.engine import resolve_device
+
+        if resolve_device(device).type != "cpu":
+            return 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

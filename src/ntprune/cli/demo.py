@@ -26,7 +26,11 @@ def demo(
 
     with progress_bar() as progress:
         finished, page = run(
-            out, seed=seed, device=device, workers=workers_or_cores(workers), progress=progress
+            out,
+            seed=seed,
+            device=device,
+            workers=workers_or_cores(workers, device),
+            progress=progress,
         )
     report = finished.report
     lines = [

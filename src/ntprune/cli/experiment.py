@@ -50,7 +50,7 @@ def experiment(
     common = ["--device", device]
     if data_root is not None:
         common += ["--data-root", str(data_root)]
-    workshop = Workshop(domains, out, seed, workers_or_cores(workers), tuple(common))
+    workshop = Workshop(domains, out, seed, workers_or_cores(workers, device), tuple(common))
     if dry_run:
         left = outstanding(study, workshop, protections)
         commands = [shown(stage.arguments) for stages in left for stage in stages]

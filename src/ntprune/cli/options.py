@@ -26,5 +26,10 @@ Targets = Annotated[
 ]
 Engine = Annotated[str, typer.Option(help="inline, process or ray.")]
 Workers = Annotated[
-    int, typer.Option(help="Jobs at a time; 0 for one a core.", min=0, show_default=False)
+    int,
+    typer.Option(
+        help="Jobs at a time; 0 for one a core, on a GPU for one.",
+        min=0,
+        show_default=False,
+    ),
 ]

@@ -19,7 +19,7 @@ def pretrain(
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
     batch: Annotated[int, typer.Option(help="Images a step.", min=2)] = 128,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage.", min=1)] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels the network reads.", min=8)] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels the network reads, 8 to 1024.")] = None,
     stem: Annotated[
         str | None, typer.Option(help="small or imagenet; by default small below 96 pixels.")
     ] = None,

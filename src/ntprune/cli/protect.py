@@ -45,6 +45,7 @@ def protect(
     from ntprune.methods.checkpoint import beside
     from ntprune.release import load
     from ntprune.release.atomic import require_new
+    from ntprune.release.files import check_owner, owner_folder
 
     if "none" in target and len(target) > 1:
         raise SettingsError(
@@ -59,6 +60,7 @@ def protect(
         if value is not None
     }
     given = load(base)
+    check_owner(owner_folder(out), given)
     source = domain(given.card.source.name, data_root)
     unseen = target == ["none"]
     targets = None if unseen else [domain(name, data_root) for name in target]

@@ -14,6 +14,6 @@ from ntprune.domains import (  # noqa: F401  (imported for their entries in the 
 )
 from ntprune.domains.domain import Domain, Split
 from ntprune.domains.neighbours import neighbours
-from ntprune.domains.registry import describe, domain, domain_names
+from ntprune.domains.registry import SIZES, describe, domain, domain_names
 
-__all__ = ["Domain", "Split", "describe", "domain", "domain_names", "neighbours"]
+__all__ = ["SIZES", "Domain", "Split", "describe", "domain", "domain_names", "neighbours"]

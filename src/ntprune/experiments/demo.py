@@ -12,6 +12,7 @@ from ntprune.experiments.once import once
 from ntprune.methods import pretrain, protect
 from ntprune.methods.checkpoint import beside
 from ntprune.release import Release
+from ntprune.release.atomic import require_new
 from ntprune.report import render
 
 SOURCE, TARGET = "syndigits", "blended:optdigits"
@@ -48,7 +49,8 @@ def run(
     def base() -> Release:
         return pretrain("convnet", source, seed=seed, device=device, progress=progress, **PRETRAIN)
 
-    given = once(out / "base", base)
+    _require_own(out)
+    given = once(out / "base", base, PRETRAIN | {"seed": seed})
     once(
         out / "release",
         lambda: protect(
@@ -61,6 +63,7 @@ def run(
             checkpoint=beside(out / "release"),
             **PROTECT,
         ),
+        PROTECT | {"seed": seed},
     )
     finished = audit(
         out / "release",
@@ -73,3 +76,13 @@ def run(
         progress=progress,
     )
     return finished, render([out / "audit"], out / "report.html")
+
+
+def _require_own(out: Path) -> None:
+    """Refuse a folder that holds something else, or can't be written, before anything is trained.
+
+    Raises:
+        OutputError: it does or can't.
+    """
+    if not (out / "base").exists():
+        require_new(out)

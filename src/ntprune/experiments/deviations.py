@@ -148,6 +148,7 @@ def run(
     base = once(
         out / "base",
         lambda: pretrain(source=source, seed=study.seed, device="cpu", **study.pretrain),
+        study.pretrain | {"seed": study.seed},
     )
     rows = _recorded(study, results)
     for name in variants:
@@ -194,7 +195,8 @@ def _protected(
         note(place, "protect", seconds=round(time.monotonic() - start, 1))
         return made
 
-    return once(place / "release", make)
+    wanted = study.protect | VARIANTS[name] | {"seed": study.seed}
+    return once(place / "release", make, wanted)
 
 
 def _row(name: str, place: Path, release: Release, report: Report) -> dict[str, Any]:

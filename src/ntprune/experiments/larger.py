@@ -59,7 +59,7 @@ def main() -> None:
     try:
         run({name: NETWORKS[name] for name in given.networks}, given.out, given.results)
     except NtpruneError as error:
-        raise SystemExit(str(error)) from error
+        parser.exit(2, f"{error}\n")
 
 
 def run(

@@ -52,7 +52,7 @@ def main() -> None:
         for name in arguments.pairs:
             named_pair(name)  # before hours are spent
     except NtpruneError as error:
-        raise SystemExit(str(error)) from error
+        parser.exit(2, f"{error}\n")
     failed = []
     for name in arguments.pairs:
         try:

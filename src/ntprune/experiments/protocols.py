@@ -66,7 +66,7 @@ def main() -> None:
     try:
         run(releases, rules, options, given.out, given.results)
     except NtpruneError as error:
-        raise SystemExit(str(error)) from error
+        parser.exit(2, f"{error}\n")
 
 
 def run(

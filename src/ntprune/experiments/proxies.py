@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 from ntprune.engine import threads
-from ntprune.errors import SettingsError
+from ntprune.errors import NtpruneError, SettingsError
 from ntprune.experiments.audited import GAPS, Audited, find, read
 from ntprune.experiments.machine import machine
 from ntprune.experiments.proxy_scores import PROXIES, Defended
@@ -39,15 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--seed", type=int, default=0, help="of what the proxies draw")
     given = parser.parse_args(arguments)
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for folder, audit in find(given.places):
-        audited = read(folder, audit, given.data_root)
-        key = audited.group, audited.release.card.weights_sha256
-        # Variants of one experiment share their unprotected model.
-        if key not in rows:
-            rows[key] = measure(audited, given.seed)
-            print(json.dumps(rows[key]), file=sys.stderr, flush=True)
-    releases = list(rows.values())
+    try:
+        releases = _measured(given.places, given.data_root, given.seed)
+    except NtpruneError as error:
+        parser.exit(2, f"{error}\n")
     command = ["python", "-m", "ntprune.experiments.proxies", *(arguments or sys.argv[1:])]
     document = {
         "command": shlex.join(command),
@@ -60,6 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_file(given.results / "proxies.json", json.dumps(document, indent=1).encode() + b"\n")
     write_file(given.results / "proxies.md", table(document).encode())
     write_file(given.results / "scatter.svg", scatter(releases, list(PROXIES), GAPS[-1]).encode())
+
+
+def _measured(places: list[str], root: Path | None, seed: int) -> list[dict[str, Any]]:
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for folder, audit in find(places):
+        audited = read(folder, audit, root)
+        key = audited.group, audited.release.card.weights_sha256
+        # Variants of one experiment share their unprotected model.
+        if key not in rows:
+            rows[key] = measure(audited, seed)
+            print(json.dumps(rows[key]), file=sys.stderr, flush=True)
+    return list(rows.values())
 
 
 def measure(audited: Audited, seed: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def main() -> None:
     try:
         run(PAIR, UNSEEN, arguments.out, arguments.results)
     except NtpruneError as error:
-        raise SystemExit(str(error)) from error
+        parser.exit(2, f"{error}\n")
 
 
 def run(

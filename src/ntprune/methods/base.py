@@ -192,11 +192,17 @@ class Method(ABC):
                 goes on after a stop. A run that ends with an error of its own is not kept.
 
         Raises:
+            SettingsError: `base` is protected already, or a target is missing.
             DataInvalidError: source and model or target don't fit each other.
             ConstraintError: no checkpoint kept the source accuracy.
             OutputError: `checkpoint` holds another run, is not writable or full.
         """
         given = base if isinstance(base, Release) else unprotected(base, source, seed)
+        if given.card.method != "none":
+            raise SettingsError(
+                f"the model is protected already (by {given.card.called}): give the unprotected "
+                "one, which is what an audit compares with; of a release it is in <release>.owner"
+            )
         check_fit(given, source, targets)
         if self.needs_target and not targets:
             raise SettingsError(f"method '{self.name}' needs a target: add --target NAME")

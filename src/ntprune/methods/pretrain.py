@@ -6,10 +6,11 @@ import copy
 import math
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ntprune.domains import Domain
+from ntprune.domains import SIZES, Domain
 from ntprune.engine import (
     Batches,
     Progress,
@@ -63,14 +64,16 @@ def pretrain(
 
     Raises:
         UnknownNameError: no such architecture.
-        SettingsError: a setting outside its range.
+        SettingsError: a setting outside its range, or images too small for the architecture.
     """
     if not 0 < lr < math.inf:
         raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
     if not 0 <= epochs < math.inf:
         raise SettingsError(f"--epochs {epochs:g}: expected a number of passes, for instance 10")
     images = source.owner_train.images
-    size = size or source.size
+    size = source.size if size is None else size
+    if size not in SIZES:
+        raise SettingsError(f"--size {size}: expected {SIZES[0]} to {SIZES[-1]} pixels")
     try:
         spec = ModelSpec.model_validate(
             {
@@ -86,6 +89,7 @@ def pretrain(
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"--{where} {first['input']}: {first['msg']}") from error
     model = Model.fresh(spec, stream_seed(seed, "pretrain", "init")).to(resolve_device(device))
+    _check_size(model)
     data = Resident.of(source.owner_train, model.preprocessing, model.device)
     held_out = Resident.of(source.owner_validation, model.preprocessing, model.device)
     steps = steps_for(len(data), batch, epochs)
@@ -121,3 +125,19 @@ def pretrain(
     release.card = release.card.model_copy(update={"settings": settings, "steps": steps})
     release.history = history
     return release
+
+
+@torch.no_grad()
+def _check_size(model: Model) -> None:
+    """Refuse images of which nothing is left before the last of the network's poolings."""
+    pre = model.preprocessing
+    blank = torch.zeros(2, pre.channels, pre.size, pre.size, dtype=torch.uint8, device=model.device)
+    model.module.eval()
+    try:
+        model(blank)
+    except RuntimeError as error:
+        raise SettingsError(
+            f"--size {pre.size}: {model.spec.architecture} cannot read so small images "
+            f"({str(error).splitlines()[0]}): give a larger one, for instance --size 32"
+        ) from error
+    model.module.train()

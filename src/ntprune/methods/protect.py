@@ -8,6 +8,7 @@ from typing import Any
 
 from ntprune.domains import Domain, neighbours
 from ntprune.engine import Progress, resolve_device, silent
+from ntprune.errors import SettingsError
 from ntprune.methods.base import Method
 from ntprune.methods.registry import make_method
 from ntprune.models import Model
@@ -46,16 +47,29 @@ def protect(
 
     Raises:
         UnknownNameError: no such method, or it has no such preset.
-        SettingsError: an unknown setting or one outside its range.
+        SettingsError: an unknown setting or one outside its range, a model that is protected
+            already, or no model or domain at all.
         DataInvalidError: model, source and target don't fit each other.
         ConstraintError: the source accuracy could not be kept.
         OutputError: `checkpoint` holds another run, is not writable or full.
     """
+    if not isinstance(model, Release | Model):
+        raise SettingsError(
+            f"model: found {model!r}, expected what pretrain, load or wrap returned, for instance "
+            "ntprune.load('base')"
+        )
+    targets = [] if target is None else _listed(target)
+    for found in (source, *targets):
+        if not isinstance(found, Domain):
+            raise SettingsError(
+                f"source or target: found {found!r}, expected a domain, for instance "
+                "ntprune.domain('usps')"
+            )
     defence = make_method(method, preset=preset, **settings)
     return defence(
         model,
         source,
-        _unseen(defence, model, source, seed) if target is None else _listed(target),
+        _unseen(defence, model, source, seed) if target is None else targets,
         seed=seed,
         device=resolve_device(device),
         progress=progress,
@@ -64,7 +78,7 @@ def protect(
 
 
 def _listed(target: Domain | Sequence[Domain]) -> list[Domain]:
-    return [target] if isinstance(target, Domain) else list(target)
+    return [target] if isinstance(target, Domain | str) else list(target)
 
 
 def _unseen(defence: Method, model: Release | Model, source: Domain, seed: int) -> list[Domain]:

@@ -84,11 +84,27 @@ def save_weights(model: Model, path: str | Path) -> Path:
 def _keep_base(base: Release, place: Path) -> None:
     if not (place / CARD).exists():
         save(base, place)
+    else:
+        check_owner(place, base)
+
+
+def check_owner(place: Path, base: Release) -> None:
+    """Refuse an owner's folder, if it is there, that holds another model than `base`.
+
+    Raises:
+        OutputError: it does.
+        ReleaseInvalidError: its card can't be read.
+    """
+    if not (place / CARD).exists():
         return
-    kept = read_card(place)
-    if (kept.model, kept.source) != (base.card.model, base.card.source):
+    kept, given = read_card(place), base.card
+    alike = (kept.model, kept.source) == (given.model, given.source)
+    # A model that was never saved has no hash yet.
+    if given.weights_sha256 and kept.weights_sha256 != given.weights_sha256:
+        alike = False
+    if not alike:
         raise OutputError(
-            f"{place} holds another model than the one this release was made from: move it away or "
+            f"{place} holds another model than the one this release is made from: move it away or "
             "choose another --out"
         )
 
