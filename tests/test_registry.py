@@ -26,17 +26,48 @@ class Mine(FineTune):
 }
 
 
-@pytest.mark.parametrize("how", CODE)
-def test_an_attack_of_a_package(how: str, tmp_path: Path) -> None:
-    """In a process of its own, which has the package on its path from the start."""
-    (tmp_path / "mine.py").write_text(CODE[how])
-    about = tmp_path / "mine-1.0.dist-info"
+NETWORK = """
+from torch import nn
+from ntprune.models import ModelSpec, Parts
+
+class Net(nn.Sequential):
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(1, 4, 3)
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(4 * 14 * 14, classes))
+
+def build(spec: ModelSpec) -> Parts:
+    net = Net(len(spec.classes))
+    return Parts(net, net.features, net.classifier)
+"""
+
+
+def published(folder: Path, code: str, group: str, entry: str, script: str) -> list[str]:
+    """What `script` prints in a process that has a package with that entry point on its path."""
+    (folder / "mine.py").write_text(code)
+    about = folder / "mine-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[ntprune.attacks]\nmine = mine:Mine\n")
+    (about / "entry_points.txt").write_text(f"[{group}]\nmine = mine:{entry}\n")
+    whole = f"import sys; sys.path.insert(0, {str(folder)!r}); {script}"
+    ended = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.split()
+
+
+@pytest.mark.parametrize("how", CODE)
+def test_an_attack_of_a_package(how: str, tmp_path: Path) -> None:
     script = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import ntprune.attacks as a; "
-        "print('mine' in a.attack_names(), a.make_attack('mine').name)"
+        "import ntprune.attacks as a; print('mine' in a.attack_names(), a.make_attack('mine').name)"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert ended.stdout.split() == ["True", "mine"], ended.stderr
+    assert published(tmp_path, CODE[how], "ntprune.attacks", "Mine", script) == ["True", "mine"]
+
+
+def test_a_network_of_a_package(tmp_path: Path) -> None:
+    script = (
+        "import ntprune.models as m;"
+        "pre = m.Preprocessing(channels=1, size=16, mean=(0,), std=(1,));"
+        "spec = m.ModelSpec(architecture='mine', classes=('a', 'b', 'c'), preprocessing=pre);"
+        "print(m.Model.fresh(spec, 0).head[1].out_features)"
+    )
+    assert published(tmp_path, NETWORK, "ntprune.architectures", "build", script) == ["3"]

@@ -26,13 +26,19 @@ def _restore(kind: type[NtpruneError], message: str) -> NtpruneError:
 
 
 class UnknownNameError(NtpruneError):
-    """A domain, model, method, attack, engine or protocol that does not exist."""
+    """A domain, model, method, attack, engine or protocol that does not exist.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    Args:
+        kind, name: of what was asked for.
+        known: names to choose from.
+        remedy: what else can be done.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        super().__init__(f"unknown {kind} '{name}': {hint}choose one of {', '.join(names)}")
+        super().__init__(f"unknown {kind} '{name}': {hint}choose one of {', '.join(names)}{remedy}")
 
 
 class DataMissingError(NtpruneError):

@@ -17,11 +17,13 @@ class Registry(Generic[T]):
         kind: what messages call an entry, for instance `attack`.
         group: entry-point group that installed packages publish theirs under. Workers of every
             engine read it too.
+        remedy: what a message about an unknown name says beside the names.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, remedy: str = "") -> None:
         self.kind = kind
         self.group = group
+        self.remedy = remedy
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> None:
@@ -50,5 +52,5 @@ class Registry(Generic[T]):
             UnknownNameError: there is none.
         """
         if name not in self.names():
-            raise UnknownNameError(self.kind, name, self._entries)
+            raise UnknownNameError(self.kind, name, self._entries, self.remedy)
         return self._entries[name]

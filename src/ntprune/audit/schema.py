@@ -28,8 +28,8 @@ class Curve(ScratchCurve):
         spread: standard deviation over seeds at each budget.
         slc_auc: area to scratch over log10 of the budget.
         mean_gap: `slc_auc` divided by the log10 range: the average accuracy difference.
-        ci95: paired 95 % interval of `mean_gap` over seeds; not for single attacks in reports of
-            older versions, nor where a point is missing.
+        ci95: paired 95 % interval of `mean_gap` over the seeds that have every point; not for
+            single attacks in reports of older versions, nor for fewer than two such seeds.
     """
 
     slc_auc: float

@@ -41,7 +41,8 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 
     Spec: `attack`, `release` (SHA-256 of the weights, or null for an attack that uses none),
     `model` (blueprint for an attack without a release), `target` (content hash), `n`, `seed`,
-    `recipe`, and for an attack that needs source images `source` (content hash).
+    `recipe`, and for an attack that needs source images `source` (content hash). `code` tells
+    attacks and networks of the user's own apart (`Plan`) and is not read here.
 
     Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
     `lr`; `trials`; `first_loss` and `last_loss` of training and how far it was still `falling`;

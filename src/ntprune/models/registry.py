@@ -31,7 +31,12 @@ class Parts:
 
 
 Builder = Callable[[ModelSpec], Parts]
-_BUILDERS: Registry[Builder] = Registry("architecture", "ntprune.architectures")
+_BUILDERS: Registry[Builder] = Registry(
+    "architecture",
+    "ntprune.architectures",
+    "; one of your own is known where 'wrap' was called, elsewhere by an entry point "
+    "(docs/extend/network.md)",
+)
 
 
 def register_architecture(name: str, builder: Builder) -> None:
