@@ -43,6 +43,10 @@ LABELS = arrays(0)[1]
 ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     # names
     "domain": (f"{PRETRAIN} optdigit", "unknown domain 'optdigit': did you mean 'optdigits'?"),
+    "domain, and a place to be made": (
+        f"{PRETRAIN.replace('/out', '/some/where/out')} optdigit",
+        "unknown domain 'optdigit'",
+    ),
     "domain, scheme": (f"{PRETRAIN} zip:x", "unknown domain 'zip:x'"),
     "target": (f"{AUDIT} --target syndigit", "did you mean 'syndigits'?"),
     "model": (f"{PRETRAIN} npz:{{place}}/source.npz --model convnot", "did you mean 'convnet'?"),

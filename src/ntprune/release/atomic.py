@@ -74,8 +74,9 @@ def require_new(path: Path) -> None:
     with writing(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise OutputError(f"{path} exists already: remove it or choose another --out")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        # Nothing is made yet: another mistake may still be found.
+        place = next(parent for parent in path.absolute().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=place):
             pass
 
 
@@ -88,6 +89,7 @@ def write_folder(path: Path) -> Iterator[Path]:
     """
     require_new(path)
     with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             yield draft
