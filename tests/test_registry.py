@@ -68,6 +68,10 @@ def test_a_network_of_a_package(tmp_path: Path) -> None:
         "import ntprune.models as m;"
         "pre = m.Preprocessing(channels=1, size=16, mean=(0,), std=(1,));"
         "spec = m.ModelSpec(architecture='mine', classes=('a', 'b', 'c'), preprocessing=pre);"
-        "print(m.Model.fresh(spec, 0).head[1].out_features)"
+        "print(m.Model.fresh(spec, 0).head[1].out_features);"
+        "import mine; net = mine.Net(3);"
+        "print(m.wrap(net, encoder='features', head='classifier', classes=spec.classes,"
+        " preprocessing=pre, name='mine').module is net)"
     )
-    assert published(tmp_path, NETWORK, "ntprune.architectures", "build", script) == ["3"]
+    printed = published(tmp_path, NETWORK, "ntprune.architectures", "build", script)
+    assert printed == ["3", "True"], "wrap takes the place of what was looked up before"

@@ -25,16 +25,18 @@ class Registry(Generic[T]):
         self.group = group
         self.remedy = remedy
         self._entries: dict[str, T] = {}
+        self._published: set[str] = set()
 
     def add(self, name: str, entry: T) -> None:
-        """Make `entry` known as `name`.
+        """Make `entry` known as `name`, in place of what a package has published under it.
 
         Raises:
             SettingsError: the name is taken.
         """
-        if name in self._entries:
+        if name in self._entries and name not in self._published:
             raise SettingsError(f"{self.kind} '{name}' is registered already: choose another name")
         self._entries[name] = entry
+        self._published.discard(name)
 
     def names(self) -> list[str]:
         """All known names, sorted."""
@@ -42,7 +44,9 @@ class Registry(Generic[T]):
             if point.name not in self._entries:
                 entry = point.load()
                 # Loading imports the module, whose decorator may have entered the name by now.
-                self._entries.setdefault(point.name, entry)
+                if point.name not in self._entries:
+                    self._entries[point.name] = entry
+                    self._published.add(point.name)
         return sorted(self._entries)
 
     def get(self, name: str) -> T:

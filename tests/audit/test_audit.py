@@ -396,26 +396,50 @@ def test_controls_are_kept_once(done: tuple[Path, Watched]) -> None:
 
 
 def test_own_networks_and_attacks_are_told_apart_by_their_code(pristine: Path) -> None:
-    """A ledger would hand one the yardstick of another that has its name."""
-    plan = prepare(pristine, toy(1), protocol=PROTOCOL, source=toy(0)).plan
-    assert [job.id for job in plan.scratch_jobs()] == [job.id for job in plan.scratch_jobs()]
-    ids = {plan.scratch_jobs()[0].id}
-    for change in (nn.Identity(), Silent()):
-        plan.release.model.module.add_module("more", change)
-        ids.add(plan.scratch_jobs()[0].id)
-    assert len(ids) == 3
-    assert source_of(Silent).startswith("class Silent")
+    """A ledger would hand one what another of its name did, or a report would mix the two."""
+    found: dict[str, set[str]] = {}
+    for change in (None, None, nn.Identity(), Silent()):
+        plan = prepare(pristine, toy(1), protocol=PROTOCOL, source=toy(0)).plan
+        if change is not None:
+            plan.release.model.module.add_module("more", change)
+        jobs = {
+            "scratch": plan.scratch_jobs()[0],
+            "attack": plan.attack_jobs("finetune", plan.weights)[0],
+            "source": plan.source_job(plan.weights),
+            "null": plan.null_job(),
+            "control": plan.control_jobs()["random"],
+        }
+        for kind, job in jobs.items():
+            found.setdefault(kind, set()).add(job.id)
+    assert {kind: len(ids) for kind, ids in found.items()} == dict.fromkeys(found, 3)
+    assert source_of(Silent).startswith("class Silent(Quiet)")
+    assert "class Quiet" in source_of(Silent)
     assert source_of(nn.Identity) == source_of(Plan) == ""
 
 
-class Silent(nn.Module):
-    """A layer of the user's own."""
+class Quiet(nn.Module):
+    """Not ntprune's and not torch's."""
+
+
+class Silent(Quiet):
+    """A layer of the user's own, derived from another."""
 
 
 @pytest.mark.parametrize("target", ["toy1", None])
 def test_what_is_no_domain_is_refused(pristine: Path, tmp_path: Path, target: Any) -> None:
     with pytest.raises(SettingsError, match="expected a domain, for instance ntprune"):
         audit(pristine, target, out=tmp_path / "out")
-    with pytest.raises(SettingsError, match="expected counts such as"):
-        run(pristine, tmp_path / "out", budgets="8,16")
+    with pytest.raises(SettingsError, match="source: found 'mnist', expected a domain"):
+        run(pristine, tmp_path / "out", source="mnist")
+    for option, says in (("budgets", "counts such as"), ("attacks", "names such as")):
+        with pytest.raises(SettingsError, match=f"{option}: found 'finetune', expected {says}"):
+            run(pristine, tmp_path / "out", **{option: "finetune"})
+    with pytest.raises(SettingsError, match="target: found"):
+        ntprune.audit.single(pristine, target, "finetune", 8)
+    with pytest.raises(SettingsError, match="source: found"):
+        ntprune.pretrain("convnet", target)
+    with pytest.raises(SettingsError, match="target: found 'toy1'"):
+        ntprune.protect(load(pristine), toy(0), "toy1")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="model: found"):
+        ntprune.protect(str(pristine), toy(0), toy(1))  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.cli.conftest import Typed
 from tests.report.factory import report, write
 
 from ntprune.audit import Audit
+from ntprune.cli.console import workers_or_cores
 from ntprune.cli.main import app, main
 
 COMMANDS: dict[str, tuple[str, set[str]]] = {
@@ -165,3 +167,14 @@ print("HEAVY", sorted(heavy))
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert ended.stdout.splitlines()[-1] == "HEAVY []", ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("workers", "device", "wanted"),
+    [(0, "auto", 1), (0, "cuda", 1), (3, "cuda", 3), (0, "cpu", workers_or_cores(0))],
+)
+def test_processes_do_not_share_a_gpu_unasked(
+    workers: int, device: str, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ntprune.engine.resolve_device", lambda name: torch.device("cuda"))
+    assert workers_or_cores(workers, device) == wanted

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.release.toys import PROTOCOL
+from tests.release.toys import PROTOCOL, base, toy
 
 from ntprune.errors import SettingsError
 from ntprune.experiments import deviations
@@ -96,3 +96,17 @@ def test_settings_of_every_variant_come_from_the_command_line(
     monkeypatch.setattr("sys.argv", ["deviations", "papper"])
     with pytest.raises(SystemExit):
         deviations.main()
+
+
+def test_a_mistake_is_one_line_and_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a wrong name nor a folder of other settings."""
+    base(toy(0)).save(tmp_path / "out" / "base")
+    for more, says in (("--source nosuch", "unknown domain"), ("--source optdigits", "holds a")):
+        places = ["--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
+        monkeypatch.setattr("sys.argv", ["deviations", *more.split(), *places])
+        with pytest.raises(SystemExit, match="2"):
+            deviations.main()
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()

@@ -89,6 +89,30 @@ class Talkative(Own):
         return {"logits": super().forward(x)}  # type: ignore[return-value]
 
 
+class Fixed(nn.Module):
+    """Its rule sets one value, as that of a blur does, and one parameter is empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.empty(64), requires_grad=False)
+        self.none = nn.Parameter(torch.empty(0))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        self.kernel.copy_(torch.arange(64) / 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) * self.kernel
+
+
+def test_what_a_rule_sets_to_a_value_keeps_it() -> None:
+    module = Own()
+    module.body = nn.Sequential(Fixed(), nn.Linear(64, 10))
+    fresh = Model.fresh(wrapped(module, name="fixed").spec, 5).module
+    assert torch.equal(fresh.body[0].kernel, torch.arange(64) / 64)
+
+
 class Raw(nn.Module):
     """Keeps parameters that no layer resets, as vision transformers do."""
 
@@ -146,6 +170,10 @@ class Tail(nn.Module):
         return logits
 
 
+def parts_of(net: Viewing) -> registry.Parts:
+    return registry.Parts(net, net.body, net.tail)
+
+
 def test_a_network_that_takes_maps_apart_by_view() -> None:
     module = Viewing()
     model = wrapped(module, name="viewing")
@@ -154,6 +182,9 @@ def test_a_network_that_takes_maps_apart_by_view() -> None:
     torch.testing.assert_close(model(batch), plain)
     for other in (model.copy(), model.new_head(("a", "b"), 0), Model.fresh(model.spec, 0)):
         assert other(batch).shape[0] == 3
+    registry.register_architecture("a viewing builder", lambda spec: parts_of(Viewing()))
+    spec = model.spec.model_copy(update={"architecture": "a viewing builder"})
+    assert Model.fresh(spec, 0)(batch).shape == (3, 3)
     assert (
         wrapped(Own(), name="not viewing")
         .read(batch)

@@ -6,9 +6,10 @@ import hashlib
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from ntprune.attacks import Attack, attack_class
+from ntprune.attacks import attack_class
 from ntprune.audit.protocol import Protocol, procedure
 from ntprune.jobs import Job
 from ntprune.models import ModelSpec
@@ -46,6 +47,17 @@ class Plan:
         """SHA-256 of the released weights."""
         return self.release.card.weights_sha256
 
+    @cached_property
+    def network(self) -> str:
+        """SHA-256 of the network's structure, and of its code as far as that is the user's own.
+
+        A network may be changed under its name, and a ledger would hand out what the former did.
+        """
+        net = self.release.model.module
+        shapes = [(name, tuple(value.shape)) for name, value in net.state_dict().items()]
+        layers = sorted({source_of(type(layer)) for layer in net.modules()})
+        return hashlib.sha256("\0".join([repr(net), str(shapes), *layers]).encode()).hexdigest()
+
     def document(self) -> dict[str, Any]:
         """What must be the same for an audit to be taken up again."""
         return {
@@ -71,6 +83,7 @@ class Plan:
                     "base": self.base,
                     "source": self.source,
                     "seed": card.seed,
+                    "network": self.network,
                 },
                 steps=steps,
             )
@@ -80,11 +93,13 @@ class Plan:
 
     def source_job(self, weights: str) -> Job:
         """Source test accuracy of the file with those weights."""
-        return Job(_SOURCE, {"release": weights, "source": self.source})
+        spec = {"release": weights, "source": self.source, "network": self.network}
+        return Job(_SOURCE, spec)
 
     def null_job(self) -> Job:
         """The release on the target without any training."""
-        return Job(_NULL, {"release": self.weights, "target": self.target})
+        spec = {"release": self.weights, "target": self.target, "network": self.network}
+        return Job(_NULL, spec)
 
     def attacks_on(self, subject: str) -> list[str]:
         """Attacks on the release or on a control that can be made."""
@@ -139,6 +154,7 @@ class Plan:
         if not attack_class(kind).threat.labels:
             # Held-out images without labels tell no rate from another.
             recipe = recipe.model_copy(update={"lrs": (recipe.usual,)})
+        code = source_of(attack_class(kind)) or None
         needs = {"source": self.source} if attack_class(kind).threat.source else {}
         return [
             Job(
@@ -147,7 +163,8 @@ class Plan:
                     "attack": kind,
                     "release": weights,
                     "model": model.model_dump(mode="json") if model else None,
-                    "code": self._code(attack_class(kind), model),
+                    "code": code,
+                    "network": self.network,
                     "target": self.target,
                     "n": n,
                     "seed": seed,
@@ -161,24 +178,18 @@ class Plan:
             for seed in self.protocol.thieves
         ]
 
-    def _code(self, attack: type[Attack], model: ModelSpec | None) -> str | None:
-        """What a job does that neither its names nor the versions tell.
-
-        A network and an attack of the user's own may be changed under the same name, and a ledger
-        would hand out what the former one did.
-        """
-        parts = [source_of(attack)]
-        if model is not None:
-            net = self.release.model.module
-            parts += [repr(net), *sorted({source_of(type(layer)) for layer in net.modules()})]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest() if any(parts) else None
-
 
 def source_of(kind: type) -> str:
-    """The code of a class that is not ntprune's or torch's, or "" where none is to be had."""
-    if kind.__module__.partition(".")[0] in ("ntprune", "torch", "torchvision"):
-        return ""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        return ""
+    """The code of a class and of those it is derived from, without ntprune's, torch's, Python's.
+
+    "" where there is none, or none to be had.
+    """
+    found = []
+    for each in kind.__mro__:
+        if each.__module__.partition(".")[0] in ("ntprune", "torch", "torchvision", "builtins"):
+            continue
+        try:
+            found.append(inspect.getsource(each))
+        except (OSError, TypeError):
+            continue
+    return "".join(found)

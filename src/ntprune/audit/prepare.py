@@ -11,7 +11,7 @@ from ntprune.audit.plan import Plan
 from ntprune.audit.protocol import PROTOCOLS, Protocol
 from ntprune.audit.protocol import protocol as find_protocol
 from ntprune.audit.reduce import Reduction
-from ntprune.domains import Domain, domain
+from ntprune.domains import Domain, domain, require_domain
 from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
 from ntprune.release import Release, load
 from ntprune.release.atomic import write_file
@@ -55,13 +55,12 @@ def prepare(
             card don't go with its zeros.
         AuditError: the unprotected model is not at hand.
         DataInvalidError: the target is the source, or the source's data is other data.
-        SettingsError: budgets that the pool can't serve, no attack that can be made, or a target
-            that is no domain.
+        SettingsError: budgets that the pool can't serve, no attack that can be made, or a source
+            or target that is no domain.
     """
-    if not isinstance(target, Domain):
-        raise SettingsError(
-            f"target: found {target!r}, expected a domain, for instance ntprune.domain('usps')"
-        )
+    require_domain(target, "target")
+    if source is not None:
+        require_domain(source, "source")
     # Engines may run jobs in processes with another working folder.
     folder = Path(release).resolve()
     released = load(folder)

@@ -82,6 +82,8 @@ class Reduction:
 def _among(names: Sequence[str], known: Iterable[str], kind: str, rules: str) -> tuple[str, ...]:
     """`names` in the protocol's order, so that one reduction has one name."""
     known = tuple(known)
+    if isinstance(names, str):
+        raise SettingsError(f"{kind}s: found {names!r}, expected names such as [{known[0]!r}]")
     strange = [name for name in names if name not in known]
     if strange or not names:
         raise SettingsError(

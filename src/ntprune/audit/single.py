@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from ntprune.attacks import Attack, Stolen, attack_class, make_attack
 from ntprune.audit.protocol import FEWEST, QUICK
 from ntprune.audit.subsets import subset
-from ntprune.domains import Domain, domain
+from ntprune.domains import Domain, domain, require_domain
 from ntprune.engine import Resident, accuracy, resolve_device
 from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.models import Model
@@ -74,6 +74,7 @@ def single(
             was measured on.
         TrainingDivergedError: the loss was not finite at the end.
     """
+    require_domain(target, "target")
     chosen, scratch = make_attack(attack), make_attack("scratch")
     if not FEWEST <= budget <= len(target.pool):
         raise SettingsError(

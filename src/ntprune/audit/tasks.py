@@ -41,8 +41,9 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 
     Spec: `attack`, `release` (SHA-256 of the weights, or null for an attack that uses none),
     `model` (blueprint for an attack without a release), `target` (content hash), `n`, `seed`,
-    `recipe`, and for an attack that needs source images `source` (content hash). `code` tells
-    attacks and networks of the user's own apart (`Plan`) and is not read here.
+    `recipe`, and for an attack that needs source images `source` (content hash). `code` and
+    `network`, here and below, tell attacks and networks of the user's own apart (`Plan`) and are
+    not read.
 
     Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
     `lr`; `trials`; `first_loss` and `last_loss` of training and how far it was still `falling`;

@@ -12,8 +12,17 @@ from ntprune.domains import (  # noqa: F401  (imported for their entries in the 
     syndigits,
     torchvision_sets,
 )
-from ntprune.domains.domain import Domain, Split
+from ntprune.domains.domain import Domain, Split, require_domain
 from ntprune.domains.neighbours import neighbours
 from ntprune.domains.registry import SIZES, describe, domain, domain_names
 
-__all__ = ["SIZES", "Domain", "Split", "describe", "domain", "domain_names", "neighbours"]
+__all__ = [
+    "SIZES",
+    "Domain",
+    "Split",
+    "describe",
+    "domain",
+    "domain_names",
+    "neighbours",
+    "require_domain",
+]

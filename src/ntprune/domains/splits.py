@@ -48,7 +48,8 @@ def defender_share(count: int) -> float:
     """The share of `count` non-test images that the defender holds.
 
     A tenth of a large set; of a small one up to 1,000 images, but never more than 40 %, so that a
-    thief has something left to draw from.
+    thief has something left to draw from. The count is that of all classes: were it that of a class
+    filter, an image would change sides with it.
     """
     return max(0.1, min(1000 / max(count, 1), 0.4))
 

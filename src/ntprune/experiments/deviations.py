@@ -24,7 +24,7 @@ from ntprune.audit import Protocol, audit
 from ntprune.audit.protocol import QUICK
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain, domain
-from ntprune.errors import NtpruneError
+from ntprune.errors import NtpruneError, OutputError
 from ntprune.experiments.deviations_table import table
 from ntprune.experiments.machine import machine
 from ntprune.experiments.once import once
@@ -123,7 +123,10 @@ def main() -> None:
         budgets=tuple(int(n) for n in given.budgets.split(",")),
         seed=given.seed,
     )
-    run(study, given.variants, given.out, given.results, given.data_root, given.workers)
+    try:
+        run(study, given.variants, given.out, given.results, given.data_root, given.workers)
+    except NtpruneError as error:
+        parser.exit(2, f"{error}\n")
 
 
 def _setting(pair: str) -> tuple[str, Any]:
@@ -171,6 +174,8 @@ def run(
                 data_root=data_root,
             ).report
             rows[name] = _row(name, place, release, report)
+        except OutputError:
+            raise  # a mistake, and nothing that the variant has done
         except NtpruneError as error:
             # A variant that empties the network or diverges is a finding, and no end.
             rows[name] = {"settings": VARIANTS[name], "failed": str(error)}
@@ -195,7 +200,8 @@ def _protected(
         note(place, "protect", seconds=round(time.monotonic() - start, 1))
         return made
 
-    wanted = study.protect | VARIANTS[name] | {"seed": study.seed}
+    settings = make_method("ntp", preset="paper", **(study.protect | VARIANTS[name])).settings
+    wanted = settings.model_dump(mode="json") | {"seed": study.seed}
     return once(place / "release", make, wanted)
 
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ntprune.domains import SIZES, Domain
+from ntprune.domains import SIZES, Domain, require_domain
 from ntprune.engine import (
     Batches,
     Progress,
@@ -66,6 +66,7 @@ def pretrain(
         UnknownNameError: no such architecture.
         SettingsError: a setting outside its range, or images too small for the architecture.
     """
+    require_domain(source, "source")
     if not 0 < lr < math.inf:
         raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
     if not 0 <= epochs < math.inf:

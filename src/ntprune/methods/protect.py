@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ntprune.domains import Domain, neighbours
+from ntprune.domains import Domain, neighbours, require_domain
 from ntprune.engine import Progress, resolve_device, silent
 from ntprune.errors import SettingsError
 from ntprune.methods.base import Method
@@ -59,12 +59,9 @@ def protect(
             "ntprune.load('base')"
         )
     targets = [] if target is None else _listed(target)
-    for found in (source, *targets):
-        if not isinstance(found, Domain):
-            raise SettingsError(
-                f"source or target: found {found!r}, expected a domain, for instance "
-                "ntprune.domain('usps')"
-            )
+    require_domain(source, "source")
+    for each in targets:
+        require_domain(each, "target")
     defence = make_method(method, preset=preset, **settings)
     return defence(
         model,

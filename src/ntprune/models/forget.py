@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 @torch.no_grad()
@@ -19,14 +22,21 @@ def forget(net: nn.Module) -> None:
         own = list(layer.parameters(recurse=False))
         reset = getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))
         if callable(reset):
-            learnt = [parameter.clone() for parameter in own]
-            reset()
-            own = [p for p, old in zip(own, learnt, strict=True) if _left(p, old)]
+            own = _left_by(reset, own)
         for parameter in own:
             if parameter.numel() > 1:
                 parameter.normal_(parameter.mean().item(), parameter.std().item())
 
 
-def _left(parameter: Tensor, old: Tensor) -> bool:
-    """Whether a rule has not touched what was learnt; ones and zeros are none of it."""
-    return torch.equal(parameter, old) and bool((parameter != parameter.flatten()[0]).any())
+def _left_by(reset: Callable[[], object], parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Call the rule; those of `parameters` that it has not written, as they were."""
+    learnt = [parameter.clone() for parameter in parameters]
+    for parameter in parameters:
+        parameter.fill_(math.nan)
+    reset()
+    left = []
+    for parameter, old in zip(parameters, learnt, strict=True):
+        if parameter.isnan().any():
+            parameter.copy_(old)
+            left.append(parameter)
+    return left

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from ntprune.models.layout import find_layout
 from ntprune.models.spec import ModelSpec
 from ntprune.registry import Registry
 
@@ -20,8 +21,8 @@ class Parts:
         module: the network itself, with its own state-dict keys.
         encoder: images to the last feature map; holds submodules of `module`, copies nothing.
         head: that feature map to logits; its last `nn.Linear` is the classifier.
-        layout: in which the module takes images and keeps its weights. Channels last is faster; a
-            forward that takes tensors apart by `view` works with the contiguous one alone.
+        layout: in which the module takes images and keeps its weights (`find_layout`); a builder
+            need not say.
     """
 
     module: nn.Module
@@ -31,6 +32,7 @@ class Parts:
 
 
 Builder = Callable[[ModelSpec], Parts]
+_LAYOUTS: dict[tuple[object, ...], torch.memory_format] = {}  # of networks that were built before
 _BUILDERS: Registry[Builder] = Registry(
     "architecture",
     "ntprune.architectures",
@@ -69,4 +71,8 @@ def build(spec: ModelSpec) -> Parts:
     Raises:
         UnknownNameError: no such architecture.
     """
-    return _BUILDERS.get(spec.architecture)(spec)
+    parts = _BUILDERS.get(spec.architecture)(spec)
+    known = spec.architecture, spec.stem, spec.width, spec.preprocessing
+    if known not in _LAYOUTS:
+        _LAYOUTS[known] = find_layout(parts.module, spec.preprocessing)
+    return replace(parts, layout=_LAYOUTS[known])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ntprune.errors import ModelMismatchError
 from ntprune.models.forget import forget
+from ntprune.models.layout import find_layout, probe
 from ntprune.models.model import Model
 from ntprune.models.preprocessing import Preprocessing
 from ntprune.models.registry import Parts, register_architecture
@@ -47,16 +48,15 @@ def wrap(
     spec = ModelSpec(architecture=name, classes=classes, preprocessing=preprocessing)
     _check(parts, spec)
     blueprint = copy.deepcopy(module).cpu()
-    layout = _layout(blueprint, spec.preprocessing)
 
     def builder(wanted: ModelSpec) -> Parts:
         net = copy.deepcopy(blueprint)
         forget(net)
         _resize_classifier(net, head, len(wanted.classes))
-        return replace(_split(net, encoder, head), layout=layout)
+        return _split(net, encoder, head)
 
     register_architecture(name, builder)
-    return Model(replace(parts, layout=layout), spec)
+    return Model(replace(parts, layout=find_layout(module, spec.preprocessing)), spec)
 
 
 def _split(module: nn.Module, encoder: str, head: str) -> Parts:
@@ -77,31 +77,15 @@ def _check_classifier(parts: Parts) -> None:
         )
 
 
-def _probe(pre: Preprocessing) -> Tensor:
-    values = torch.linspace(-1, 1, 2 * pre.channels * pre.size**2)
-    return values.view(2, pre.channels, pre.size, pre.size)
-
-
-@torch.no_grad()
-def _layout(module: nn.Module, pre: Preprocessing) -> torch.memory_format:
-    """Channels last, unless the forward of `module` refuses it, as one with a `view` does."""
-    turned = copy.deepcopy(module).eval().to(memory_format=torch.channels_last)
-    try:
-        turned(_probe(pre).to(memory_format=torch.channels_last))
-    except RuntimeError:
-        return torch.contiguous_format
-    return torch.channels_last
-
-
 def _check(parts: Parts, spec: ModelSpec) -> None:
     pre = spec.preprocessing
-    probe = _probe(pre).to(next(parts.module.parameters()).device)
+    images = probe(pre).to(next(parts.module.parameters()).device)
     was_training = parts.module.training
     parts.module.eval()
     try:
         with torch.no_grad():
-            whole = parts.module(probe)
-            split = parts.head(parts.encoder(probe))
+            whole = parts.module(images)
+            split = parts.head(parts.encoder(images))
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelMismatchError(
