@@ -15,6 +15,7 @@ from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.run import Run
+from ntprune.methods.ntp.scales import Scales
 from ntprune.methods.ntp.strength import quick_thief
 from ntprune.sparsity import MaskSet
 
@@ -29,6 +30,7 @@ class Finish:
         run: where the rounds left it.
         masks: the weights that stay.
         levels: of the model as given.
+        scales: likewise, if they are to be held.
 
     Attributes:
         done: outer steps behind us.
@@ -37,11 +39,12 @@ class Finish:
 
     name = "finish"
 
-    def __init__(self, run: Run, masks: MaskSet, levels: Levels) -> None:
+    def __init__(self, run: Run, masks: MaskSet, levels: Levels, scales: Scales | None) -> None:
         settings = run.settings
         self.run = run
         self.masks = masks
         self.levels = levels
+        self.scales = scales
         parameters = list(run.model.module.parameters())
         self.source = make_optimiser(parameters, "adamw", settings.lr, 5e-4)
         self.push = make_optimiser(parameters, "adamw", settings.lr, 0.0)
@@ -149,6 +152,8 @@ class Finish:
             away.backward()
             self._push_against_thieves(grown)
             self.push.step()
+            if self.scales is not None:
+                self.scales.hold()
             run.steps += 1
             for _ in range(recover):
                 loss = run.recover(self.source)

@@ -8,6 +8,7 @@ from ntprune.methods.ntp.levels import Levels
 from ntprune.methods.ntp.recovery import Recovery
 from ntprune.methods.ntp.rounds import Rounds
 from ntprune.methods.ntp.run import Run
+from ntprune.methods.ntp.scales import Scales
 from ntprune.methods.ntp.settings import NTPSettings
 from ntprune.methods.registry import method
 from ntprune.sparsity import MaskSet
@@ -28,6 +29,7 @@ class NTP(Method):
     def run(self, work: Defence) -> Outcome:
         """ADMM rounds, masked training; the strongest checkpoint inside the constraint."""
         levels = Levels(work)
+        scales = Scales(work) if self.settings.scales == "held" else None
         run = Run(self.settings, work)
         saved = work.resume()
         begun = saved.get(Finish.name) or saved.get(Recovery.name)
@@ -44,7 +46,7 @@ class NTP(Method):
             recovers = not rounds.inside
         if recovers:
             run.complete(Recovery(run, masks), saved)
-        finish = Finish(run, masks, levels)
+        finish = Finish(run, masks, levels, scales)
         run.complete(finish, saved)
         finish.settle()
         return Outcome(masks, run.steps)

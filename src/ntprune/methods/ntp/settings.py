@@ -36,6 +36,8 @@ class NTPSettings(Settings):
         statistics: which ones of BatchNorm the target terms and simulated thieves are taken with:
             each target batch's own (`batch`), or by turns those and the source's (`both`), which
             the release comes with and a thief can train from.
+        scales: whether a push of the finish may do what it likes to BatchNorm's scales (`free`), or
+            they stay within the range of their layer in the model as given (`held`).
         refit: steps of the target head before each round; 0 to fit it once, at the start.
         lr: learning rate of AdamW; it falls along a cosine in the finish.
         average: decay of the weight average that is measured and released.
@@ -62,6 +64,7 @@ class NTPSettings(Settings):
     depth: int = Field(default=9, ge=1)
     every: int = Field(default=3, ge=1)
     statistics: Literal["batch", "both"] = "both"
+    scales: Literal["free", "held"] = "free"
     refit: int = Field(default=30, ge=0)
     lr: float = Field(default=2e-3, gt=0)
     average: float = Field(default=0.95, ge=0, lt=1)
