@@ -116,7 +116,7 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "not square": (NPZ, "16×12 pixels", npz(images=np.zeros((400, 16, 12), np.uint8))),
     "too small for the network": (
         f"{PRETRAIN} npz:{{place}}/source.npz --model vgg11_bn",
-        "--size 16: vgg11_bn cannot read so small images",
+        "--size 16: vgg11_bn cannot read images of this size",
     ),
     "network too large": (
         f"{PRETRAIN} npz:{{place}}/source.npz --size 100000",

@@ -138,7 +138,7 @@ def _check_size(model: Model) -> None:
         model(blank)
     except RuntimeError as error:
         raise SettingsError(
-            f"--size {pre.size}: {model.spec.architecture} cannot read so small images "
+            f"--size {pre.size}: {model.spec.architecture} cannot read images of this size "
             f"({str(error).splitlines()[0]}): give a larger one, for instance --size 32"
         ) from error
     model.module.train()

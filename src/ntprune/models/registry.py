@@ -48,6 +48,7 @@ def register_architecture(name: str, builder: Builder) -> None:
         SettingsError: the name is taken.
     """
     _BUILDERS.add(name, builder)
+    _LAYOUTS.clear()  # it may take the place of one that was built already
 
 
 def architecture(name: str) -> Callable[[Builder], Builder]:
