@@ -21,6 +21,7 @@ OFF: dict[str, dict[str, Any]] = {
     "no target loss": {"alpha": 0.0, "thief_alpha": 0.0},
     "batch statistics alone": {"statistics": "batch"},
     "head fitted once": {"refit": 0},
+    "scales free": {"scales": "free"},
     "no finish": {"finish": 0},
     "no lookahead": {"lookahead": 0.0},
     "magnitude, no ADMM": {"support": "magnitude"},

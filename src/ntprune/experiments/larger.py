@@ -28,7 +28,7 @@ _AUDIT = {
     "attacks": "finetune,finetune-new-head",
     "controls": "unprotected",
 }
-# A quarter of the default's steps in the rounds, a ninth or less in the finish.
+# A quarter of the default's steps in the rounds, a tenth or less in the finish.
 _ROUNDS = {"rounds": 8, "inner": 15}
 
 

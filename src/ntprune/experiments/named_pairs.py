@@ -72,7 +72,7 @@ RECORD = {
 }
 PAIRS = RECORD | {
     # A study makes dozens of releases: the first pair with a network of a quarter of the size and
-    # a third of the outer steps.
+    # a quarter of the outer steps.
     "mnist-usps-narrow": Pair("mnist", "usps", {"epochs": 4, "width": 16}, protect={"finish": 300}),
 }
 # A quarter of the point that may be lost is left for what validation cannot foresee of the test.

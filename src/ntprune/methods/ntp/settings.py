@@ -36,8 +36,8 @@ class NTPSettings(Settings):
         statistics: which ones of BatchNorm the target terms and simulated thieves are taken with:
             each target batch's own (`batch`), or by turns those and the source's (`both`), which
             the release comes with and a thief can train from.
-        scales: whether a push of the finish may do what it likes to BatchNorm's scales (`free`), or
-            they stay within the range of their layer in the model as given (`held`).
+        scales: whether BatchNorm's scales stay within the range of their layer in the model as given
+            (`held`), or a push of the finish may do what it likes to them (`free`).
         refit: steps of the target head before each round; 0 to fit it once, at the start.
         lr: learning rate of AdamW; it falls along a cosine in the finish.
         average: decay of the weight average that is measured and released.
@@ -55,7 +55,7 @@ class NTPSettings(Settings):
     thief_alpha: float = Field(default=1.0, ge=0)
     rounds: int = Field(default=15, ge=1)
     inner: int = Field(default=30, ge=1)
-    finish: int = Field(default=900, ge=0)
+    finish: int = Field(default=1100, ge=0)
     checks: int = Field(default=20, ge=1)
     push: float = Field(default=2.0, gt=0, le=4)
     recover: int = Field(default=4, ge=1)
@@ -64,7 +64,7 @@ class NTPSettings(Settings):
     depth: int = Field(default=9, ge=1)
     every: int = Field(default=3, ge=1)
     statistics: Literal["batch", "both"] = "both"
-    scales: Literal["free", "held"] = "free"
+    scales: Literal["held", "free"] = "held"
     refit: int = Field(default=30, ge=0)
     lr: float = Field(default=2e-3, gt=0)
     average: float = Field(default=0.95, ge=0, lt=1)
