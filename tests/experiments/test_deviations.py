@@ -103,7 +103,8 @@ def test_a_mistake_is_one_line_and_no_finding(
 ) -> None:
     """Neither a wrong name nor a folder of other settings."""
     base(toy(0)).save(tmp_path / "out" / "base")
-    for more, says in (("--source nosuch", "unknown domain"), ("--source optdigits", "holds a")):
+    embedded = "--source optdigits --target blended:optdigits"
+    for more, says in (("--source nosuch", "unknown domain"), (embedded, "holds a")):
         places = ["--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
         monkeypatch.setattr("sys.argv", ["deviations", *more.split(), *places])
         with pytest.raises(SystemExit, match="2"):
