@@ -65,9 +65,10 @@ def test_a_pair_is_run_once_and_recorded(
     control = reports["audit-source-only"]
     assert control.release["method"] == "admm"
     assert control.cost.reused > 0, "scratch and unprotected were in the ledger"
-    row = next(line for line in pairs.summarise(tmp_path).splitlines() if "| results |" in line)
-    assert f"{reports['paper'].envelope.slc_auc:+.3f}" in row
-    assert f"{control.attacks['masked-new-head'].slc_auc:+.3f}" in row
+    text = pairs.summarise(tmp_path)
+    assert "## results" in text
+    assert f"{reports['paper'].envelope.slc_auc:+.3f}" in text
+    assert f"{control.attacks['masked-new-head'].slc_auc:+.3f}" in text
     shell.typed.clear()
     pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
     assert not shell.typed

@@ -1,4 +1,4 @@
-"""One table over recorded pairs."""
+"""What was recorded of pairs: a table each, flags, commands, seconds and memory."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ntprune.audit.schema import Control, Curve, Envelope, Report
+from ntprune.audit.schema import Control, Curve, Report
 
-_COLUMNS = (
-    "pair",
-    "source test, before → after",
-    "unprotected",
-    "mask-free, head kept",
-    "mask-free, new head",
-    "mask-kept, head kept",
-    "mask-kept, new head",
-    "envelope (mean gap, 95 %)",
-    "`paper/1`, envelope",
-    "magnitude, mask-free / mask-kept",
-    "source-only ADMM, mask-free / mask-kept",
+_HEAD = (
+    "what is attacked",
+    "source test, %",
+    "mask ignored, head kept",
+    "mask ignored, new head",
+    "mask kept, head kept",
+    "mask kept, new head",
+    "envelope",
 )
-
-_FREE = ("finetune", "finetune-new-head")
-_KEPT = ("masked", "masked-new-head")
-
+_ATTACKS = ("finetune", "finetune-new-head", "masked", "masked-new-head")
+_WORDS = (
+    "SLC-AUC against training from scratch, in brackets the mean gap and its 95 % interval over "
+    "thieves. A dash stands for what was not measured, and under mask kept also for a model "
+    "without a mask. The envelope is over all attacks of the row's audit; that of ADMM on the "
+    "source alone has the four of the columns."
+)
 
 # The note of a pair of which nothing could be released.
 REFUSED = "refused"
@@ -34,71 +33,66 @@ def summarise(results: Path) -> str:
     """Markdown over every `<pair>/report.json` and `<pair>/run.json` below `results`.
 
     Beside them may lie `paper.json` and `audit-source-only.json`, the other reports on the pair.
-
-    Figures are SLC-AUC against scratch and, because budgets differ from pair to pair, the mean gap
-    in brackets, the envelope's with its interval. What could not be released is said below.
+    What could not be released is said at the end.
     """
-    rows, costs = [], []
+    parts = ["# Figures and commands", _WORDS]
     for place in sorted(p.parent for p in results.glob("*/run.json")):
-        report = Report.model_validate_json((place / "report.json").read_bytes())
-        run = json.loads((place / "run.json").read_text())
-        rows.append(_row(place, report))
-        costs.append(_cost(place.name, report, run))
+        report = _report(place / "report.json")
+        run = json.loads((place / "run.json").read_bytes())
+        rows = "\n".join(_row(*named) for named in _subjects(place, report))
+        head = "| " + " | ".join(_HEAD) + " |\n" + "|" + "---|" * len(_HEAD)
+        parts += [f"## {place.name}", f"{head}\n{rows}", _cost(report, run)]
     for file in sorted(results.glob(f"*/{REFUSED}.json")):
         reason = json.loads(file.read_bytes())["reason"]
-        costs.append(f"- **{file.parent.name}**: no figures, {reason}")
-    header = ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
-    units = "SLC-AUC against training from scratch, in brackets the mean gap."
-    return "\n".join([*header, *rows, "", units, "", *costs]) + "\n"
+        parts += [f"## {file.parent.name}", f"No figures: {reason}"]
+    return "\n\n".join(parts) + "\n"
 
 
-def _row(place: Path, report: Report) -> str:
-    source, envelope = report.source, report.envelope
-    cells = [
-        place.name,
-        f"{100 * source.before:.2f} → {100 * source.after:.2f} % ({source.drop_pp:+.2f} pp)",
-        _area(report.controls["unprotected"].envelope),
-        *(_auc(report.attacks, name) for name in _FREE + _KEPT),
-        f"{envelope.slc_auc:+.3f} ({envelope.mean_gap:+.3f}, {envelope.ci95[0]:+.3f} to "
-        f"{envelope.ci95[1]:+.3f})",
-        _area(polite.envelope) if (polite := _beside(place, "paper")) else "–",
-        _pruned(report.controls.get("magnitude")),
-        _pruned(_beside(place, "audit-source-only")),
-    ]
+def _subjects(place: Path, report: Report) -> list[tuple[str, float, Report | Control]]:
+    """What was attacked: its name, its accuracy on the source (0 to 1), and what came of it."""
+    found: list[tuple[str, float, Report | Control]] = [("release", report.source.after, report)]
+    # The file untrained is no model to compare with; the report has it.
+    controls = {name: one for name, one in report.controls.items() if name != "null"}
+    found += [(name, one.source, one) for name, one in controls.items()]
+    if (file := place / "audit-source-only.json").exists():
+        alone = _report(file)
+        found.append(("ADMM on the source alone", alone.source.after, alone))
+    if (file := place / "paper.json").exists():
+        polite = _report(file)
+        found.append(("release, `paper/1`", polite.source.after, polite))
+        if bare := polite.controls.get("unprotected"):
+            found.append(("unprotected, `paper/1`", bare.source, bare))
+    return found
+
+
+def _report(file: Path) -> Report:
+    return Report.model_validate_json(file.read_bytes())
+
+
+def _row(name: str, source: float, found: Report | Control) -> str:
+    curves = [found.attacks.get(attack) for attack in _ATTACKS]
+    cells = [name, f"{100 * source:.2f}", *map(_area, curves), _area(found.envelope)]
     return "| " + " | ".join(cells) + " |"
 
 
-def _beside(place: Path, name: str) -> Report | None:
-    """Another report on the same pair, where there is one."""
-    file = place / f"{name}.json"
-    return Report.model_validate_json(file.read_bytes()) if file.exists() else None
-
-
-def _pruned(control: Report | Control | None) -> str:
-    """Of a control, where there is one: with a new head, which every pair has."""
-    if control is None:
+def _area(found: Curve | None) -> str:
+    if found is None:
         return "–"
-    return f"{_auc(control.attacks, _FREE[1])} / {_auc(control.attacks, _KEPT[1])}"
+    interval = f", {found.ci95[0]:+.3f} to {found.ci95[1]:+.3f}" if found.ci95 else ""
+    return f"{found.slc_auc:+.3f} ({found.mean_gap:+.3f}{interval})"
 
 
-def _auc(attacks: dict[str, Curve], name: str) -> str:
-    return _area(attacks[name]) if name in attacks else "–"
-
-
-def _area(found: Curve | Envelope) -> str:
-    return f"{found.slc_auc:+.3f} ({found.mean_gap:+.3f})"
-
-
-def _cost(name: str, report: Report, run: dict[str, Any]) -> str:
+def _cost(report: Report, run: dict[str, Any]) -> str:
     stages = ", ".join(
         f"{stage} {note['seconds']:.0f} s (peak {note['peak_memory_mb']} MB)"
         for stage, note in run["stages"].items()
     )
     flags = ", ".join(flag.name for flag in report.flags) or "none"
-    commands = "\n".join(f"  - `{note['command']}`" for note in run["stages"].values())
+    commands = "\n".join(f"- `{note['command']}`" for note in run["stages"].values())
     protocol = report.protocol
     if "budgets" not in protocol:  # a protocol that was reduced to some names them
         protocol += f", budgets {', '.join(map(str, report.budgets))}"
     return (
-        f"- **{name}**: {protocol}; {stages}; {report.cost.jobs} jobs; flags: {flags}\n{commands}"
+        f"Source before: {100 * report.source.before:.2f} %. {protocol}; {stages}; "
+        f"{report.cost.jobs} jobs; flags: {flags}.\n\n{commands}"
     )

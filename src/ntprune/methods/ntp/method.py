@@ -19,7 +19,7 @@ class NTP(Method):
     """Prune by ADMM so that source accuracy stays and target features stop separating classes."""
 
     name = "ntp"
-    summary = "ADMM pruning with a clamped target loss and a Fisher regulariser"
+    summary = "ADMM pruning against target accuracy and features, then against simulated thieves"
     reference = "Ding et al., ECCV 2024 (arXiv 2410.08015)"
     needs_target = True
     keeps_constraint = True

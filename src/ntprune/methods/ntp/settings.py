@@ -33,9 +33,9 @@ class NTPSettings(Settings):
         lookahead: weight of the lookahead gradient, 0 for none.
         depth, every: steps of a simulated thief with a full batch, and after which of them a
             gradient is taken; with smaller batches it goes further in proportion, up to 40 steps.
-        statistics: which ones of BatchNorm the target terms and simulated thieves are taken with:
-            each target batch's own (`batch`), or by turns those and the source's (`both`), which
-            the release comes with and a thief can train from.
+        statistics: which ones of BatchNorm target terms are taken with: each target batch's own
+            (`batch`), or the mean over those and the source's (`both`), which the release comes
+            with and a thief can train from: with `both` every second simulated thief does.
         scales: whether BatchNorm's scales stay within the range of their layer in the model as given
             (`held`), or a push of the finish may do what it likes to them (`free`).
         refit: steps of the target head before each round; 0 to fit it once, at the start.
