@@ -74,7 +74,10 @@ def test_a_command_is_typed_as_a_user_would() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_an_interrupt_of_the_experiment_alone_stops_the_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_experiment_alone_stops_the_command(
+    sent: signal.Signals, tmp_path: Path
+) -> None:
     demo = ["demo", "--device", "cpu", "--out", str(tmp_path / "demo")]
     script = (
         "from ntprune.experiments.stages import typed\n"
@@ -91,7 +94,7 @@ def test_an_interrupt_of_the_experiment_alone_stops_the_command(tmp_path: Path) 
             assert process.stdout.readline().startswith("pretraining: ")
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             (child,) = children.read_text().split()
-            process.send_signal(signal.SIGINT)
+            process.send_signal(sent)
             said = process.stdout.read()
         finally:
             process.kill()

@@ -9,9 +9,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,13 +50,16 @@ Command = Callable[[Sequence[str], Say], Ended]
 def typed(arguments: Sequence[str], say: Say) -> Ended:
     """Run `ntprune` with `arguments` in a process of its own; `say` hears its stderr."""
     said: deque[str] = deque(maxlen=_TAIL)
-    with subprocess.Popen(
-        [sys.executable, "-m", "ntprune.cli.main", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        _termination_interrupts(),
+        subprocess.Popen(
+            [sys.executable, "-m", "ntprune.cli.main", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stderr is not None
         try:
             for line in process.stderr:
@@ -71,6 +75,23 @@ def typed(arguments: Sequence[str], say: Say) -> Ended:
             process.wait()
             raise
     return Ended(process.returncode, tuple(said), round(usage.ru_maxrss / 1024))
+
+
+@contextlib.contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C: a command that outlived its experiment would meet the next one's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there can signals be handled
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_stage(

@@ -36,7 +36,7 @@ class NTPSettings(Settings):
         statistics: which ones of BatchNorm target terms are taken with: each target batch's own
             (`batch`), or the mean over those and the source's (`both`), which the release comes
             with and a thief can train from: with `both` every second simulated thief does.
-        scales: whether BatchNorm's scales stay within the range of their layer in the model as given
+        scales: whether BatchNorm's scales stay within the range that their layer came with
             (`held`), or a push of the finish may do what it likes to them (`free`).
         refit: steps of the target head before each round; 0 to fit it once, at the start.
         lr: learning rate of AdamW; it falls along a cosine in the finish.
