@@ -75,3 +75,18 @@ def test_a_thief_that_blows_up_on_unseen_images_has_learnt_nothing(
     for loss in (math.nan, math.inf):
         monkeypatch.setattr(strength, "evaluate", lambda model, data, loss=loss: (0.0, loss))
         assert quick_thief(tiny_base.model, data, 0, steps=1) == -math.log(4)
+
+
+def test_of_each_head_the_better_start_counts_and_of_heads_the_mean(
+    tiny_base: Release, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lucky thief does not decide, nor one that statistics had put off."""
+    reached = iter([0.9, 0.5, 7.0, 0.25])  # as it is and rebased, of one head and of the other
+    monkeypatch.setattr(strength, "evaluate", lambda model, data: (0.0, next(reached)))
+    data = target(tiny_target, tiny_base.model)
+    data = TargetData(data.name, data.train, data.validation, tiny_base.model.spec.classes)
+    assert quick_thief(tiny_base.model, data, 0, steps=1) == pytest.approx(-(0.5 + 0.25) / 2)
+    worse = iter([9.0, math.inf, 7.0, 0.25])
+    monkeypatch.setattr(strength, "evaluate", lambda model, data: (0.0, next(worse)))
+    guess = math.log(len(data.classes))
+    assert quick_thief(tiny_base.model, data, 0, steps=1) == pytest.approx(-(guess + 0.25) / 2)

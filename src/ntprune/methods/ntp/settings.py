@@ -26,7 +26,7 @@ class NTPSettings(Settings):
         finish: outer steps of the masked finish: one against a simulated thief, then `recover`
             on the source alone. 0 for no finish: the pruned weights are released as they are.
         checks: about how many times the drop and a quick thief are measured in the finish; each
-            fine-tunes up to four copies for 40 steps, which takes long with a large network.
+            fine-tunes up to four copies for 80 steps, which takes long with a large network.
         push: learning rate of the former relative to the latter, at first; the controller moves it.
         recover: source steps of an outer step.
         distill: share of these that follows the outputs of the model as given instead of labels.
