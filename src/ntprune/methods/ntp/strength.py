@@ -51,7 +51,7 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 80)
 
 
 def _trained(thief: Model, own: Resident, target: TargetData, seed: int, steps: int) -> float:
-    """Cross-entropy (nats) on unseen images of `thief` trained on `own`, infinite if it diverged."""
+    """What `thief` trained on `own` has on unseen images (nats), infinite if it diverged."""
     batches = Batches(own, 64, generator(seed, "quick thief", "order"))
     try:
         train(thief, batches, steps, lr=3e-3)
