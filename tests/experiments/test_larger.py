@@ -25,7 +25,7 @@ def test_made_once_and_recorded(shell: Shell, tmp_path: Path) -> None:
     assert "--protocol tiny/1" in shell.typed[-1]
     stages = json.loads((tmp_path / "small" / "run.json").read_text())["stages"]
     assert stages.keys() == {"pretrain", "protect", "audit"}
-    assert "| small |" in (tmp_path / "summary.md").read_text()
+    assert "## small\n" in (tmp_path / "summary.md").read_text()
     shell.typed.clear()
     larger.run(networks, tmp_path / "out", tmp_path, engine=inline, command=shell)
     assert not shell.typed

@@ -90,10 +90,10 @@ def test_a_pair_that_fails_is_reported_and_the_others_go_on(
     with pytest.raises(SystemExit, match="usps-mnist: no checkpoint kept"):
         pairs.main()
     assert ran == ["usps-mnist", "cifar5-cifar5"]
-    words = "- **usps-mnist**: no figures, no checkpoint kept the source accuracy"
+    words = "## usps-mnist\n\nNo figures: no checkpoint kept the source accuracy"
     assert words in (tmp_path / "summary.md").read_text()
     pairs.main()
-    assert "no figures" not in (tmp_path / "summary.md").read_text()
+    assert "No figures" not in (tmp_path / "summary.md").read_text()
 
 
 def test_a_command_that_broke_is_no_refusal(

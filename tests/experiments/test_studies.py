@@ -200,7 +200,7 @@ def test_the_ablation_takes_one_part_off_at_a_time() -> None:
     assert whole.settings == PAIR.settings
     off = [set(v.settings.items()) - set(whole.settings.items()) for v in others]
     assert all(off)
-    assert len(off) == len({frozenset(part) for part in off}) == 8
+    assert len(off) == len({frozenset(part) for part in off}) == 9
 
 
 def test_controls_take_as_many_steps_as_the_method() -> None:

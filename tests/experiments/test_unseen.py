@@ -40,7 +40,7 @@ def test_two_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
         assert stages.keys() == {"pretrain", "protect", "audit"}
         assert ("--target none" in stages["protect"]["command"]) == ("none" in folder.name)
     summary = (results / "summary.md").read_text()
-    assert all(f"| {folder.name} |" in summary for folder in folders)
+    assert all(f"## {folder.name}\n" in summary for folder in folders)
 
     run()
     assert len(shell.typed) == 7, "what was done was done again"
