@@ -19,6 +19,7 @@ from ntprune.engine import evaluate, feature_maps, generator, reestimate_batchno
 from ntprune.errors import TrainingDivergedError
 from ntprune.experiments.audited import MASK_FREE
 from ntprune.methods.base import TargetData, in_random_order
+from ntprune.methods.ntp import strength
 from ntprune.methods.ntp.strength import quick_thief
 from ntprune.metrics import logme, probe_loss
 from ntprune.objectives import fisher_ratio
@@ -122,11 +123,13 @@ PROXIES: dict[str, tuple[str, Callable[[Defended], float]]] = {
     "linear-probe": ("held-out log-likelihood of a logistic regression, nats", _probe),
     "ten-steps": (f"held-out log-likelihood after 10 steps at {LR:g}, nats", _ten_steps),
     "quick-thief": (
-        f"held-out log-likelihood after {STEPS} steps on {SAMPLES} images at {LR:g}, nats",
+        f"held-out log-likelihood after {strength.STEPS} steps on {strength.SAMPLES} images at "
+        f"{strength.LR:g}, the mean over heads of the better start, nats",
         _quick_thief,
     ),
     "searching-thief": (
-        f"the same, the best of the rates {', '.join(f'{lr:g}' for lr in SEARCHED)}",
+        f"held-out log-likelihood after {STEPS} steps on {SAMPLES} images at the best of the rates "
+        f"{', '.join(f'{lr:g}' for lr in SEARCHED)}, nats",
         _searching_thief,
     ),
 }

@@ -14,9 +14,10 @@ from ntprune.models import Model
 
 # With 64 images of mixed styles even an unprotected model is guessed with, and checkpoints tie.
 SAMPLES, OF_MIXED = 64, 512
+STEPS, LR = 80, 3e-3
 
 
-def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = 80) -> float:
+def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STEPS) -> float:
     """How far short mask-free fine-tunings get: the lower, the stronger the protection.
 
     Copies with a new head and, where the classes are the source's, with the released head are
@@ -54,7 +55,7 @@ def _trained(thief: Model, own: Resident, target: TargetData, seed: int, steps: 
     """What `thief` trained on `own` has on unseen images (nats), infinite if it diverged."""
     batches = Batches(own, 64, generator(seed, "quick thief", "order"))
     try:
-        train(thief, batches, steps, lr=3e-3)
+        train(thief, batches, steps, lr=LR)
     except TrainingDivergedError:
         return math.inf
     loss = evaluate(thief, target.validation)[1]
