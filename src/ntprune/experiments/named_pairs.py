@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,11 +102,21 @@ def pretrain_command(pair: Pair, base: str) -> list[str]:
 
 
 def protect_command(
-    pair: Pair, base: str, release: str, settings: Mapping[str, Any], method: str = "ntp"
+    pair: Pair,
+    base: str,
+    release: str,
+    settings: Mapping[str, Any],
+    method: str = "ntp",
+    *,
+    targets: Sequence[str] = (),
 ) -> list[str]:
-    """Arguments of `ntprune` that protect the model in `base` into the folder `release`."""
+    """Arguments of `ntprune` that protect the model in `base` into the folder `release`.
+
+    Against `targets`, or that of `pair` if none are given.
+    """
     own = {"sparsity": "--sparsity", "max_source_drop": "--max-source-drop"}
-    parts = ["protect", base, "--target", pair.target, "--method", method]
+    named = [part for name in targets or (pair.target,) for part in ("--target", name)]
+    parts = ["protect", base, *named, "--method", method]
     for name, value in settings.items():
         parts += [own[name], str(value)] if name in own else ["--set", f"{name}={value}"]
     return [*parts, "--out", release]

@@ -10,26 +10,17 @@ has seen. A stage that is done is not run again; one that was stopped is taken u
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ntprune.errors import NtpruneError
-from ntprune.experiments.named_pairs import (
-    PAIRS,
-    Pair,
-    options,
-    pretrain_command,
-    protect_command,
-)
+from ntprune.experiments.crossed import Against, plain
+from ntprune.experiments.crossed import run as run_crossed
+from ntprune.experiments.named_pairs import PAIRS, Pair
 from ntprune.experiments.pairs import ENGINE
-from ntprune.experiments.recorded import record
-from ntprune.experiments.stages import Command, run_stage, typed
+from ntprune.experiments.stages import Command, typed
 from ntprune.experiments.study.workshop import AUDIT
-from ntprune.experiments.summary import summarise
-from ntprune.release.atomic import write_file
 
 # The studies' network and their reduction of the protocol, since there are four audits, but all of
 # the method's steps.
@@ -63,43 +54,14 @@ def run(
     Args:
         pair: source, named target and the options of the commands.
         unseen: further targets of the audits.
-        out: folder of the work.
-        results: folder of the records, one each audit, and of `summary.md`.
-        engine: options of the audits that no figure depends on.
-        command: runs `ntprune`.
+        out, results, engine, command: as of `ntprune.experiments.crossed.run`.
 
     Raises:
         NtpruneError: as the commands do.
     """
-
-    def stage(name: str, arguments: list[str], product: Path) -> tuple[Path, str]:
-        if not product.exists():
-            say = partial(print, file=sys.stderr, flush=True)
-            run_stage(name, arguments, out, say=say, command=command)
-        return out, name
-
-    base = out / "base"
-    notes = {"pretrain": stage("pretrain", pretrain_command(pair, str(base)), base)}
-    for against in ("none", pair.target):
-        release = out / f"against-{_plain(against)}"
-        protect = protect_command(
-            replace(pair, target=against), str(base), str(release), pair.settings
-        )
-        notes["protect"] = stage(f"protect-{release.name}", protect, release)
-        for target in (pair.target, *unseen):
-            name = f"{release.name}-on-{_plain(target)}"
-            audit = out / name
-            # What a thief gets from nothing and from the unprotected model is measured once.
-            attack = ["audit", str(release), "--target", target, "--out", str(audit)]
-            attack += [*options(pair.audit), "--ledger", str(out / "jobs"), *engine]
-            notes["audit"] = stage(f"audit-{name}", attack, audit / "report.json")
-            record(name, release, audit, notes, results / name)
-            write_file(results / "summary.md", summarise(results).encode())
-
-
-def _plain(name: str) -> str:
-    """A domain's name as part of a file's."""
-    return "".join(c if c.isalnum() else "-" for c in name).strip("-")
+    releases = {f"against-{plain(name)}": Against((name,)) for name in ("none", pair.target)}
+    targets = (pair.target, *unseen)
+    run_crossed(pair, releases, targets, out, results, engine=engine, command=command)
 
 
 if __name__ == "__main__":
