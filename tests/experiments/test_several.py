@@ -8,14 +8,16 @@ from pathlib import Path
 
 from tests.experiments.conftest import PAIR, Shell
 
-from ntprune.experiments import several
+from ntprune.experiments import crossed, several
 
 
 def test_four_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
     out, results = tmp_path / "out", tmp_path / "results"
     inline = ["--engine", "inline", "--device", "cpu"]
     pair = replace(PAIR, audit=PAIR.audit | {"controls": "unprotected"})
-    several.run(pair, "blended:syndigits", out, results, engine=inline, command=shell)
+    both = ("blended:optdigits", "blended:syndigits")
+    releases = several.releases(*both)
+    crossed.run(pair, releases, both, out, results, engine=inline, command=shell)
 
     commands = [line.split()[0] for line in shell.typed]
     assert commands == ["pretrain", *["protect", "audit", "audit"] * 4]
@@ -24,7 +26,6 @@ def test_four_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
         for folder in results.iterdir()
         if folder.is_dir()
     }
-    both = ("blended:optdigits", "blended:syndigits")
     expected = {
         "both-by-the-mean": both,
         "both-by-the-worst": both,

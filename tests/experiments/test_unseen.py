@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.experiments.conftest import PAIR, Shell
 
-from ntprune.experiments import unseen
+from ntprune.experiments import crossed, unseen
 
 
 def test_two_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
@@ -17,7 +17,8 @@ def test_two_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:
     def run() -> None:
         inline = ["--engine", "inline", "--device", "cpu"]
         pair = replace(PAIR, audit=PAIR.audit | {"controls": "unprotected"})
-        unseen.run(pair, ["blended:syndigits"], out, results, engine=inline, command=shell)
+        releases, targets = unseen.releases(pair.target), (pair.target, "blended:syndigits")
+        crossed.run(pair, releases, targets, out, results, engine=inline, command=shell)
 
     run()
     commands = [line.split()[0] for line in shell.typed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ntprune.errors import NtpruneError
 from ntprune.experiments.named_pairs import Pair, options, pretrain_command, protect_command
 from ntprune.experiments.pairs import ENGINE
 from ntprune.experiments.recorded import record
@@ -28,6 +30,30 @@ class Against:
 
     targets: Sequence[str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def study(
+    about: str | None,
+    name: str,
+    pair: Pair,
+    releases: Mapping[str, Against],
+    targets: Sequence[str],
+) -> None:
+    """The command line of a study: `run` with `--out` and `--results`.
+
+    Args:
+        about: what `--help` says.
+        name: of the study's folders below `runs` and `results`.
+        pair, releases, targets: as of `run`.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--out", type=Path, default=Path("runs") / name)
+    parser.add_argument("--results", type=Path, default=Path("results") / name)
+    arguments = parser.parse_args()
+    try:
+        run(pair, releases, targets, arguments.out, arguments.results)
+    except NtpruneError as error:
+        parser.exit(2, f"{error}\n")
 
 
 def run(
