@@ -33,9 +33,10 @@ def unprotected(low: float, high: float) -> dict[str, Control]:
     return {"unprotected": Control(source=0.9, sparsity=0, attacks={}, envelope=best)}
 
 
-def magnitude(gap: float, sparsity: float = 0.9) -> dict[str, Control]:
+def magnitude(gap: float, sparsity: float = 0.9, **attacks: float) -> dict[str, Control]:
     best = envelope(gap, gap)
-    return {"magnitude": Control(source=0.9, sparsity=sparsity, attacks={}, envelope=best)}
+    made = gaps(**attacks)["attacks"]
+    return {"magnitude": Control(source=0.9, sparsity=sparsity, attacks=made, envelope=best)}
 
 
 def gaps(**gap: float) -> dict[str, Any]:

@@ -227,6 +227,14 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"controls": unprotected(0.1, 0.3) | magnitude(-0.0895)},
         {"controls": unprotected(0.1, 0.3) | magnitude(-0.05)},
     ),
+    "a plain mask whose thieves chose badly": (
+        "plain-mask",
+        gaps(finetune=-0.05)
+        | {"controls": unprotected(0.1, 0.3) | magnitude(-0.05, finetune=-0.05)},
+        # What the control was not attacked by says nothing of the difference.
+        gaps(finetune=-0.1, rescale=-0.05)
+        | {"controls": unprotected(0.1, 0.3) | magnitude(-0.05, finetune=-0.05)},
+    ),
     "a mask of nothing": (
         "plain-mask",
         {"controls": unprotected(0.1, 0.3) | magnitude(-0.2, sparsity=0.001)},
