@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from ntprune.domains.check import check_arrays, check_domain
+from ntprune.domains.check import check_arrays, check_domain, require_domain
 from ntprune.domains.domain import Domain, Split
-from ntprune.errors import DataInvalidError
+from ntprune.errors import DataInvalidError, SettingsError
 
 CLASSES = ("a", "b")
 IMAGES = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
@@ -95,8 +95,12 @@ def test_floats_become_bytes(dtype: Any, scale: int) -> None:
 
 
 def valid() -> Domain:
-    split = Split(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
-    return Domain("toy", CLASSES, split, split, split, split)
+    """Four splits of the shape of `other`, each of another grey than that."""
+    parts = (
+        Split(torch.full((4, 1, 8, 8), grey, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+        for grey in (1, 2, 3, 4)
+    )
+    return Domain("toy", CLASSES, *parts)
 
 
 def test_a_valid_domain_passes() -> None:
@@ -132,3 +136,30 @@ BAD_DOMAINS = {
 def test_bad_domains_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataInvalidError, match=message):
         check_domain(replace(valid(), **change))
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "pool"])
+@pytest.mark.parametrize(("shared", "refused"), [(0, False), (4, False), (5, True)])
+def test_a_few_images_may_come_twice(part: str, shared: int, refused: bool) -> None:
+    pixels = torch.arange(80 * 64, dtype=torch.int32) // 64
+    both = Split(pixels.to(torch.uint8).view(80, 1, 8, 8), torch.arange(80) % 2)
+    given, test = both.take(torch.arange(40)), both.take(torch.arange(40 - shared, 80 - shared))
+    domain = replace(valid(), **{part: given, "test": test})
+    if refused:
+        expected = (
+            f"^toy, test split: found {shared} of 40 images that are in another split, too, "
+            "expected at most 10%: leave them out of either"
+        )
+        with pytest.raises(DataInvalidError, match=expected):
+            require_domain(domain, "target")
+    else:
+        assert require_domain(domain, "target") is domain
+
+
+def test_a_domain_made_by_hand_is_checked_where_it_is_used() -> None:
+    with pytest.raises(SettingsError, match=r"^target: found 'usps', expected a domain"):
+        require_domain("usps", "target")
+    with pytest.raises(DataInvalidError, match=r"^toy: found a class name that comes twice"):
+        require_domain(replace(valid(), classes=("a", "a")), "target")
+    domain = valid()
+    assert require_domain(domain, "target") is domain

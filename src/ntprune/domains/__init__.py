@@ -12,7 +12,8 @@ from ntprune.domains import (  # noqa: F401  (imported for their entries in the 
     syndigits,
     torchvision_sets,
 )
-from ntprune.domains.domain import Domain, Split, require_domain
+from ntprune.domains.check import require_domain
+from ntprune.domains.domain import Domain, Split
 from ntprune.domains.neighbours import neighbours
 from ntprune.domains.registry import SIZES, describe, domain, domain_names
 

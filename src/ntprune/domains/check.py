@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ntprune.domains.domain import Domain, Split
-from ntprune.errors import DataInvalidError
+from ntprune.errors import DataInvalidError, SettingsError
 
 SMALLEST = 8  # pixels a side
+SHARED = 0.1  # of the test images may lie in another split, too: image sets do repeat themselves
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -69,6 +71,43 @@ def check_domain(domain: Domain) -> Domain:
     for part in ("train", "validation", "pool", "test"):
         _check_split(getattr(domain, part), domain.classes, shape, f"{domain.name}, {part} split")
     return domain
+
+
+def require_domain(value: object, what: str) -> Domain:
+    """`value`, if something can be learnt of it and measured on it.
+
+    Raises:
+        SettingsError: it is no domain but, say, the name of one.
+        DataInvalidError: as `check_domain`, which one made by hand has not passed; or more than
+            `SHARED` of the test images lie in another split, too.
+    """
+    if not isinstance(value, Domain):
+        raise SettingsError(
+            f"{what}: found {value!r}, expected a domain, for instance ntprune.domain('usps')"
+        )
+    check_domain(value)
+    _check_apart(value)
+    return value
+
+
+def _check_apart(domain: Domain) -> None:
+    """Accuracy on images that were trained on is no measure, of a release or of an attack."""
+    known = {
+        mark for split in (domain.train, domain.validation, domain.pool) for mark in _marks(split)
+    }
+    shared = sum(mark in known for mark in _marks(domain.test))
+    if shared > SHARED * len(domain.test):
+        _refuse(
+            f"{domain.name}, test split",
+            f"{shared} of {len(domain.test)} images that are in another split, too",
+            f"at most {SHARED:.0%}",
+            "leave them out of either",
+        )
+
+
+def _marks(split: Split) -> Iterator[int]:
+    """A number for each image, the same for equal pixels."""
+    return (hash(image.tobytes()) for image in split.images.contiguous().numpy())
 
 
 def _check_split(

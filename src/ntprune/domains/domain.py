@@ -9,8 +9,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ntprune.errors import SettingsError
-
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -94,16 +92,3 @@ class Domain:
             digest.update(split.images.reshape(-1).numpy().data)
             digest.update(split.labels.reshape(-1).numpy().data)
         return digest.hexdigest()
-
-
-def require_domain(value: object, what: str) -> Domain:
-    """`value`, if it is a domain and not, say, the name of one.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    if not isinstance(value, Domain):
-        raise SettingsError(
-            f"{what}: found {value!r}, expected a domain, for instance ntprune.domain('usps')"
-        )
-    return value
