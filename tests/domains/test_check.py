@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from ntprune.domains.check import check_arrays, check_domain, require_domain
+from ntprune.domains.check import PARTS, check_arrays, check_domain, require_domain
 from ntprune.domains.domain import Domain, Split
 from ntprune.errors import DataInvalidError, SettingsError
 
@@ -138,16 +139,16 @@ def test_bad_domains_are_refused(change: dict[str, Any], message: str) -> None:
         check_domain(replace(valid(), **change))
 
 
-@pytest.mark.parametrize("part", ["train", "validation", "pool"])
+@pytest.mark.parametrize(("first", "second"), combinations(PARTS, 2))
 @pytest.mark.parametrize(("shared", "refused"), [(0, False), (4, False), (5, True)])
-def test_a_few_images_may_come_twice(part: str, shared: int, refused: bool) -> None:
+def test_a_few_images_may_come_twice(first: str, second: str, shared: int, refused: bool) -> None:
     pixels = torch.arange(80 * 64, dtype=torch.int32) // 64
-    both = Split(pixels.to(torch.uint8).view(80, 1, 8, 8), torch.arange(80) % 2)
-    given, test = both.take(torch.arange(40)), both.take(torch.arange(40 - shared, 80 - shared))
-    domain = replace(valid(), **{part: given, "test": test})
+    grey = Split(pixels.to(torch.uint8).view(80, 1, 8, 8) + 100, torch.arange(80) % 2)
+    ends = {first: grey.take(torch.arange(40)), second: grey.take(torch.arange(40, 80) - shared)}
+    domain = replace(valid(), **ends)
     if refused:
         expected = (
-            f"^toy, test split: found {shared} of 40 images that are in another split, too, "
+            f"^toy, {second} split: found {shared} of 40 images that are in another split, too, "
             "expected at most 10%: leave them out of either"
         )
         with pytest.raises(DataInvalidError, match=expected):

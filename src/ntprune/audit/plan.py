@@ -30,8 +30,8 @@ class Plan:
         budgets: the grid.
         target, source: content hashes.
         classes: of the target.
-        release, base: SHA-256 of the weights of the release and of the unprotected model.
-        card: of the release.
+        release: what is attacked.
+        base: SHA-256 of the weights of the unprotected model.
     """
 
     protocol: Protocol

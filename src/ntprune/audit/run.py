@@ -92,7 +92,8 @@ def audit(
         base: folder of the unprotected model; by default `<release>.owner`, which `save` wrote.
         budgets: other sample counts than the protocol's; the protocol's name then says so, as it
             does of the next two.
-        attacks: of the protocol's attacks, these alone; controls are attacked with them too.
+        attacks: of the protocol's attacks on the release, these alone; a control is attacked with
+            those of its own that are among them, and with all of its own where none is.
         controls: of the protocol's controls, these alone; `unprotected` must be one.
         out: folder for results; an audit that was stopped there is taken up again. Without it
             nothing is kept but what is returned.
@@ -108,6 +109,9 @@ def audit(
         ReleaseInvalidError: the release is missing, damaged or was changed.
         AuditError: the unprotected model is not at hand, or too much could not be measured.
         SettingsError: budgets that the pool can't serve, or names that the protocol hasn't.
+        UnknownNameError: no such protocol, engine or, where the source is to be loaded, domain.
+        DataInvalidError: the target is the source or unsound, or the source's data is other data.
+        DataMissingError: the source's data is not there.
         OutputError: `out` holds another audit, is not writable or full.
     """
     if isinstance(engine, str):
@@ -143,7 +147,7 @@ def _run(
     plan = given.plan
     jobs = ledger_folder(out, ledger)
     store = Store(jobs / "store")
-    if ledger is not None:
+    if not jobs.is_relative_to(out.resolve()):
         # A ledger that can't be written is found out before `out` is this audit's.
         unclaimed(out, plan)
         store.put(given.source)

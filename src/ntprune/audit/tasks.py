@@ -124,7 +124,7 @@ def make_control(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     left in `context.produced`; the result names it by the SHA-256 of its `weights`.
     """
     start = time.perf_counter()
-    base = load(context.releases[spec["base"]])
+    base = _load(context.releases[spec["base"]], spec["base"], "cpu")
     source = Store(context.store).get(spec["source"])
     control = make_method(spec["method"], **spec["settings"])
     release = control(base, source, seed=spec["seed"], device=context.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -13,7 +12,8 @@ from ntprune.domains.domain import Domain, Split
 from ntprune.errors import DataInvalidError, SettingsError
 
 SMALLEST = 8  # pixels a side
-SHARED = 0.1  # of the test images may lie in another split, too: image sets do repeat themselves
+PARTS = ("train", "validation", "pool", "test")
+SHARED = 0.1  # of a split may lie in another one, too: image sets do repeat themselves
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -68,7 +68,7 @@ def check_domain(domain: Domain) -> Domain:
     if len(set(domain.classes)) < count:
         _refuse(domain.name, "a class name that comes twice", "distinct class names")
     shape = tuple(domain.train.images.shape[1:])
-    for part in ("train", "validation", "pool", "test"):
+    for part in PARTS:
         _check_split(getattr(domain, part), domain.classes, shape, f"{domain.name}, {part} split")
     return domain
 
@@ -79,7 +79,7 @@ def require_domain(value: object, what: str) -> Domain:
     Raises:
         SettingsError: it is no domain but, say, the name of one.
         DataInvalidError: as `check_domain`, which one made by hand has not passed; or more than
-            `SHARED` of the test images lie in another split, too.
+            `SHARED` of a split lie in another one, too.
     """
     if not isinstance(value, Domain):
         raise SettingsError(
@@ -91,23 +91,24 @@ def require_domain(value: object, what: str) -> Domain:
 
 
 def _check_apart(domain: Domain) -> None:
-    """Accuracy on images that were trained on is no measure, of a release or of an attack."""
-    known = {
-        mark for split in (domain.train, domain.validation, domain.pool) for mark in _marks(split)
-    }
-    shared = sum(mark in known for mark in _marks(domain.test))
-    if shared > SHARED * len(domain.test):
-        _refuse(
-            f"{domain.name}, test split",
-            f"{shared} of {len(domain.test)} images that are in another split, too",
-            f"at most {SHARED:.0%}",
-            "leave them out of either",
-        )
+    """What one side has seen is no measure of it, nor is it news to the other."""
+    known: set[int] = set()
+    for part in PARTS:
+        marks = _marks(getattr(domain, part))
+        shared = sum(mark in known for mark in marks)
+        if shared > SHARED * len(marks):
+            _refuse(
+                f"{domain.name}, {part} split",
+                f"{shared} of {len(marks)} images that are in another split, too",
+                f"at most {SHARED:.0%}",
+                "leave them out of either",
+            )
+        known.update(marks)
 
 
-def _marks(split: Split) -> Iterator[int]:
+def _marks(split: Split) -> list[int]:
     """A number for each image, the same for equal pixels."""
-    return (hash(image.tobytes()) for image in split.images.contiguous().numpy())
+    return [hash(image.tobytes()) for image in split.images.numpy()]
 
 
 def _check_split(

@@ -62,7 +62,7 @@ class Defence:
         model: its own copy of the trained model, to be changed.
         train, validation: the owner's source data.
         targets: the defender's slices of the targets, (train, validation, classes) each.
-        shift, flip: augmentation that keeps the meaning of the images.
+        shift, flip: augmentation that keeps the meaning of the source's images.
         before: source validation accuracy (0 to 1) of the model as given.
         seed: of every random draw.
         progress: told how far the work is.
@@ -114,13 +114,14 @@ class Defence:
 
 @dataclass(frozen=True)
 class TargetData:
-    """The defender's slice of one target; `mixed` is the domain's."""
+    """The defender's slice of one target; `mixed` and `flips` are the domain's."""
 
     name: str
     train: Resident
     validation: Resident
     classes: tuple[str, ...]
     mixed: bool = False
+    flips: bool = False
 
 
 @dataclass
@@ -208,6 +209,8 @@ class Method(ABC):
             raise SettingsError(f"method '{self.name}' needs a target: add --target NAME")
         point = self._checkpoint(checkpoint, given, source, targets, seed, device)
         model = given.model.copy().to(device)
+        # Whoever trained a head on a frozen encoder may have left it so; a thief will not.
+        model.module.requires_grad_(True)
         work = Defence(
             model=model,
             train=in_random_order(source.owner_train, model, seed),
@@ -219,6 +222,7 @@ class Method(ABC):
                     Resident.of(t.validation, model.preprocessing, model.device),
                     t.classes,
                     t.mixed,
+                    t.flips,
                 )
                 for t in targets
             ],

@@ -89,13 +89,14 @@ def _keep_base(base: Release, place: Path) -> None:
 
 
 def check_owner(place: Path, base: Release) -> None:
-    """Refuse an owner's folder, if it is there, that holds another model than `base`.
+    """Refuse an owner's folder, if it is there, that holds something else than `base`.
 
     Raises:
         OutputError: it does.
         ReleaseInvalidError: its card can't be read.
     """
     if not (place / CARD).exists():
+        require_new(place)
         return
     kept, given = read_card(place), base.card
     alike = (kept.model, kept.source) == (given.model, given.source)

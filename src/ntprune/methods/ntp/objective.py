@@ -51,8 +51,8 @@ class Objective:
             for i, t in enumerate(work.targets)
         ]
         self.reached: list[float] = []
-        self.source = self._batches(work.train, "source")
-        self.targets = [self._batches(t.train, t.name) for t in work.targets]
+        self.source = self._batches(work.train, "source", flip=work.flip)
+        self.targets = [self._batches(t.train, t.name, flip=t.flips) for t in work.targets]
 
     def fit_heads(self) -> None:
         """Fit the target heads to the features of the moment, or once and for all."""
@@ -117,7 +117,6 @@ class Objective:
                 target = (target + kept) / 2
         return torch.stack((target, fisher_ratio(features, labels, head.classes)))
 
-    def _batches(self, data: Resident, role: str) -> Batches:
-        work = self.work
-        draw = generator(work.seed, "ntp", role)
-        return Batches(data, self.settings.batch, draw, shift=work.shift, flip=work.flip)
+    def _batches(self, data: Resident, role: str, *, flip: bool) -> Batches:
+        draw = generator(self.work.seed, "ntp", role)
+        return Batches(data, self.settings.batch, draw, shift=self.work.shift, flip=flip)
