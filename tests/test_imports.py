@@ -1,4 +1,4 @@
-"""Imports run downwards only (design, section 6)."""
+"""Imports run downwards only (CONTRIBUTING.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules stay short (design, section 6)."""
+"""Modules stay short."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -23,6 +25,17 @@ def _restore(kind: type[NtpruneError], message: str) -> NtpruneError:
     error = kind.__new__(kind)
     Exception.__init__(error, message)
     return error
+
+
+@contextmanager
+def reading(path: Path, kind: type[NtpruneError]) -> Iterator[None]:
+    """Turn what the operating system says while `path` is read into one line of that kind."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        where = error.filename or path
+        raise kind(f"cannot read {where}: {reason}: check the path and its permissions") from error
 
 
 class UnknownNameError(NtpruneError):

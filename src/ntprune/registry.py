@@ -25,18 +25,25 @@ class Registry(Generic[T]):
         self.group = group
         self.remedy = remedy
         self._entries: dict[str, T] = {}
-        self._published: set[str] = set()
+        self._passing: set[str] = set()
 
-    def add(self, name: str, entry: T) -> None:
-        """Make `entry` known as `name`, in place of what a package has published under it.
+    def add(self, name: str, entry: T, *, passing: bool = False) -> None:
+        """Make `entry` known as `name`.
+
+        It takes the place of what a package has published under that name, or of what was entered
+        as passing.
+
+        Args:
+            name, entry: what is entered.
+            passing: whether another entry may take its place.
 
         Raises:
             SettingsError: the name is taken.
         """
-        if name in self._entries and name not in self._published:
+        if name in self._entries and name not in self._passing:
             raise SettingsError(f"{self.kind} '{name}' is registered already: choose another name")
         self._entries[name] = entry
-        self._published.discard(name)
+        (self._passing.add if passing else self._passing.discard)(name)
 
     def names(self) -> list[str]:
         """All known names, sorted."""
@@ -46,7 +53,7 @@ class Registry(Generic[T]):
                 # Loading imports the module, whose decorator may have entered the name by now.
                 if point.name not in self._entries:
                     self._entries[point.name] = entry
-                    self._published.add(point.name)
+                    self._passing.add(point.name)
         return sorted(self._entries)
 
     def get(self, name: str) -> T:

@@ -1,4 +1,4 @@
-"""Small real audits: design, section 5, rule by rule."""
+"""Small real audits: docs/audit.md, rule by rule."""
 
 from __future__ import annotations
 
@@ -168,6 +168,20 @@ def test_a_failed_job_is_named_and_tried_again(
     assert len(healthy.ran) == 2
     assert document(tmp_path / "out") == document(done[0])
     assert not list((tmp_path / "out" / "jobs").glob("*.failed.json"))
+
+
+@pytest.mark.parametrize("below", ["jobs", "deep/er"])
+def test_the_ledger_may_lie_in_the_audits_folder(
+    below: str, done: tuple[Path, Watched], pristine: Path, tmp_path: Path
+) -> None:
+    """Where it lies if nobody says so, or further down."""
+    out = tmp_path / "out"
+    kept = {"unprotected": PROTOCOL.controls["unprotected"]}
+    rules = PROTOCOL.model_copy(update={"controls": kept, "attacks": ("masked",)})
+    run(pristine, out, protocol=rules, ledger=out / below)
+    assert list((out / below).glob("*.json"))
+    run(pristine, out, protocol=rules, ledger=out / below, engine=(again := Watched()))
+    assert again.ran == []
 
 
 def test_a_draft_of_the_claim_does_not_block(

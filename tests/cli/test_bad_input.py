@@ -62,6 +62,19 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     # data
     "no data": (f"{PRETRAIN} mnist --data-root {{tmp}}/nowhere", "fetch it with"),
     "no file": (f"{PRETRAIN} npz:{{tmp}}/absent.npz", "found nothing: correct the path"),
+    "no home": (f"{PRETRAIN} npz:~nobody-here/x.npz", "there is no such home folder"),
+    "no home, data root": (f"{PRETRAIN} mnist --data-root ~nobody-here/x", "no such home folder"),
+    "a name too long": (f"{PRETRAIN} npz:{{tmp}}/{'x' * 300}.npz", "file name too long: check"),
+    "names not in UTF-8": (
+        NPZ,
+        "class_names that are not UTF-8",
+        npz(class_names=np.array([b"caf\xe9", b"b", b"c", b"d"])),
+    ),
+    "the same images twice": (
+        NPZ,
+        "images that are in another split, too, expected at most 10%",
+        npz(images=np.concatenate([arrays(0)[0]] * 2), labels=np.concatenate([LABELS] * 2)),
+    ),
     "no folder": (f"{PRETRAIN} folder:{{tmp}}/absent", "found nothing: correct the path"),
     "npz that is none": (NPZ, "is no .npz", spoil("x.npz", b"hello, world")),
     "npz truncated": (NPZ, "cannot be read as .npz", both(npz(), cut("x.npz", 0.5))),
@@ -253,7 +266,7 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "out in use, protect": (PROTECT, "out exists already", spoil("out/mine", b"precious")),
     "out is a file, protect": (PROTECT, "out exists already", spoil("out", b"precious")),
     "owner folder in use": (
-        f"{PROTECT} --method none",
+        PROTECT,
         "out.owner exists already",
         spoil("out.owner/mine", b"precious"),
     ),
@@ -298,7 +311,13 @@ ROWS: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
         claimed,
     ),
     "report to no .html": ("report {tmp}/no --out {tmp}/out.pdf", "ending in .html"),
+    "results of another study": (
+        f"{STUDY} ablation --pair optdigits-blended --dry-run",
+        "results holds 'sparsity' on mnist-usps: choose another --results",
+        spoil("results/data.json", b'{"study": "sparsity", "pair": "mnist-usps"}'),
+    ),
     # releases
+    "release, a name too long": (f"check {{tmp}}/{'x' * 300}", "file name too long: check the"),
     "weights changed": (f"{MINE}{TARGET}", "was changed after its card", both(RELEASE, heavier)),
     "weights changed, check": ("check {tmp}/release", "was changed after its card", heavier),
     "weights truncated": (

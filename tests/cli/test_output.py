@@ -43,9 +43,13 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "domains": ("domains", {"optdigits", "npz:<path>"}),
     "methods": ("methods", {"ntp", "ntp --preset paper", "none", "magnitude", "random"}),
     "attacks": ("attacks", {"scratch", "finetune", "null"}),
-    "doctor": ("doctor --data-root {tmp}", {"versions", "device", "domains", "missing"}),
+    "doctor": (
+        "doctor --data-root {tmp}",
+        {"versions", "device", "architectures", "protocols", "domains", "missing"},
+    ),
     "experiment": (
-        "experiment ablation --pair optdigits-blended --dry-run --out {tmp}/out",
+        "experiment ablation --pair optdigits-blended --dry-run --out {tmp}/out "
+        "--results {tmp}/results",
         {"releases", "missing", "commands"},
     ),
     "demo": ("demo --out {tmp}/out", {"html", "report"}),

@@ -38,6 +38,26 @@ def test_every_switch_is_taken_back_in_some_variant() -> None:
     assert switches == switches & {key for changed in VARIANTS.values() for key in changed}
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--budgets", "8,many"], "'8,many': give counts such as 16,128,1024"),
+        (["--set", "lr=[1"], "'[1' is no YAML"),
+    ],
+)
+def test_mistakes_end_in_one_line(
+    options: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["deviations", *options])
+    with pytest.raises(SystemExit) as ended:
+        deviations.main()
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 def test_protect_audit_record_and_take_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

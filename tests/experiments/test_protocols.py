@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from tests.experiments.conftest import RULES, Shell
 
 from ntprune.audit.schema import Report
@@ -53,3 +54,13 @@ def test_two_protocols_side_by_side(shell: Shell, tmp_path: Path) -> None:
     shell.typed.clear()
     protocols.run(releases, rules, options, place, results, command=shell)
     assert not shell.typed
+
+
+def test_a_release_without_a_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["protocols", "release/"])
+    with pytest.raises(SystemExit) as ended:
+        protocols.main()
+    assert ended.value.code == 2
+    assert "'release/' has no '='" in capsys.readouterr().err

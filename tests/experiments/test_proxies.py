@@ -14,7 +14,7 @@ from tests.release.toys import PROTOCOL, base, edit_card, protected, save_npz, t
 
 from ntprune.audit import audit
 from ntprune.domains import domain
-from ntprune.errors import DataInvalidError, SettingsError
+from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.experiments import proxies
 from ntprune.experiments.audited import find, read
 from ntprune.experiments.proxy_scores import PROXIES
@@ -131,7 +131,7 @@ def test_a_folder_of_runs_is_searched(place: Path, tmp_path: Path) -> None:
 def test_mistakes_are_refused(place: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no release/ with a finished audit/"):
         find([str(tmp_path)])
-    with pytest.raises(SettingsError, match=r"no report\.json"):
+    with pytest.raises(AuditError, match=r"report\.json is missing, so the audit is not finished"):
         read(place / "release", tmp_path)
     base(toy(2)).save(tmp_path / "stranger")
     edit_card(tmp_path / "stranger", lambda card: card["source"].update(test=0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import ntprune
 from ntprune.domains import Domain, Split, neighbours
 from ntprune.engine import Resident
 from ntprune.methods.base import TargetData
+from ntprune.methods.ntp import objective
 from ntprune.methods.ntp.strength import quick_thief
 from ntprune.release import Release
 
@@ -100,6 +102,40 @@ def test_neighbours_beside_a_named_target(
     targets = [tiny_other, neighbours(tiny_source)]
     release = ntprune.protect(tiny_base, tiny_source, targets, weights=(1, 2), **SMALL)
     assert release.card.targets == ("tiny-other", "neighbours of tiny-bright")
+
+
+def test_a_frozen_encoder_is_protected_too(tiny_source: Domain, tiny_other: Domain) -> None:
+    """Of a network of which only the head was trained: a thief trains all of it."""
+    net = ntprune.pretrain("convnet", tiny_source, width=4, epochs=1, batch=32, device="cpu")
+    net.model.module.features.requires_grad_(False)
+    given = ntprune.wrap(
+        net.model.module,
+        encoder="features",
+        head="classifier",
+        classes=tiny_source.classes,
+        preprocessing=net.model.preprocessing,
+        name="frozen-encoder",
+    )
+    release = ntprune.protect(given, tiny_source, tiny_other, **SMALL)
+    fits(release, tiny_source)
+    name = "features.0.weight"
+    old, new = (model.module.state_dict()[name] for model in (given, release.model))
+    assert not torch.equal(old[release.masks[name]], new[release.masks[name]])
+
+
+def test_only_what_may_be_mirrored_is(
+    tiny_base: Release, tiny_source: Domain, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, bool]] = []
+
+    class Told(objective.Batches):
+        def __init__(self, data: Resident, *rest: Any, flip: bool = False, **more: Any) -> None:
+            made.append((len(data), flip))
+            super().__init__(data, *rest, flip=flip, **more)
+
+    monkeypatch.setattr(objective, "Batches", Told)
+    ntprune.protect(tiny_base, tiny_source, [replace(tiny_other, flips=True)], **SMALL)
+    assert made == [(len(tiny_source.owner_train), False), (len(tiny_other.train), True)]
 
 
 def test_rgb_neighbours() -> None:

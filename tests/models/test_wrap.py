@@ -226,6 +226,8 @@ def test_a_head_that_is_one_layer() -> None:
         (lambda: Own(torch.relu_), {"head": "tail.3"}, "cannot read|differs"),
         (lambda: Own(lambda f: 2 * f + 1), {}, "differs from module"),
         (Own, {"classes": ("a", "b")}, "3 outputs and 2 classes"),
+        (Own, {"classes": ("a",)}, "classes a: name at least two, each once"),
+        (Own, {"classes": ("a", "b", "a")}, "classes a, b, a: name at least two, each once"),
         (lambda: Talkative(), {}, r"module returns dict, expected logits"),
         (
             Own,
@@ -254,3 +256,10 @@ def test_what_does_not_fit_is_refused(
 def test_a_name_that_is_taken_is_refused() -> None:
     with pytest.raises(SettingsError, match="'convnet' is registered already"):
         wrapped(Own(), name="convnet")
+
+
+def test_the_last_of_two_under_one_name_counts() -> None:
+    """As where a cell of a notebook is run again, after a change or without one."""
+    wrapped(Own(), name="twice")
+    last = wrapped(Own(torch.relu), name="twice")
+    assert Model.fresh(last.spec, seed=0).module.between is torch.relu

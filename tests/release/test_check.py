@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.release.toys import edit_card, reseal, tamper, toy
 
-from ntprune.errors import NtpruneError, ReleaseInvalidError
+from ntprune.errors import DataInvalidError, NtpruneError, ReleaseInvalidError
 from ntprune.release import check, load
 
 FIRST, HEAD, SCALE = "features.3.weight", "classifier.2.weight", "features.1.weight"
@@ -146,7 +146,7 @@ def test_a_card_from_before_presets_is_the_default(folder: Path) -> None:
 
 
 def test_other_data_are_refused(folder: Path) -> None:
-    with pytest.raises(ReleaseInvalidError, match="'toy2' is not what the card was measured on"):
+    with pytest.raises(DataInvalidError, match="'toy2' is not what the release's card was made"):
         check(folder, toy(2))
 
 

@@ -11,7 +11,7 @@ from ntprune.audit.plan import Plan
 from ntprune.audit.protocol import PROTOCOLS, Protocol
 from ntprune.audit.protocol import protocol as find_protocol
 from ntprune.audit.reduce import Reduction
-from ntprune.domains import Domain, domain, require_domain
+from ntprune.domains import Domain, domain, require_content, require_domain
 from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
 from ntprune.release import Release, load
 from ntprune.release.atomic import write_file
@@ -170,9 +170,5 @@ def _base(path: Path, released: Release, base: str | Path | None) -> tuple[Relea
 def _source(released: Release, source: Domain | None, root: str | Path | None) -> Domain:
     record = released.card.source
     source = source or domain(record.name, root)
-    if source.content_hash != record.content_hash:
-        raise DataInvalidError(
-            f"the data of source '{source.name}' is not what the card was measured on: use the "
-            "same files, or pass the domain the model was trained on"
-        )
+    require_content(source, record.content_hash, "the release's card")
     return source

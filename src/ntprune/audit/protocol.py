@@ -65,7 +65,7 @@ class Recipe(BaseModel):
 
 
 class Protocol(BaseModel):
-    """The rules of design, section 5, with every number fixed.
+    """The rules of docs/audit.md, with every number fixed.
 
     Attributes:
         name: for instance `quick/1`; a change of any field is a new version.
@@ -214,7 +214,7 @@ PLUS = Protocol(
 )
 
 # The authors' recipe, for the thief and for scratch alike; the flag `polite-protocol` says what is
-# unfair about it (facts/methods.md, 1.3).
+# unfair about it.
 PAPER = Protocol(
     name="paper/1",
     shares=(0.001, 0.002, 0.005, 0.008, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0),

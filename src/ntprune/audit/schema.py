@@ -1,4 +1,4 @@
-"""`report.json` and `points.csv`: what an audit says (design, section 5)."""
+"""`report.json` and `points.csv`: what an audit says (docs/audit.md)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from ntprune.attacks import Attack, Stolen, attack_class, make_attack
 from ntprune.audit.protocol import FEWEST, QUICK
 from ntprune.audit.subsets import subset
-from ntprune.domains import Domain, domain, require_domain
+from ntprune.domains import Domain, domain, require_content, require_domain
 from ntprune.engine import Resident, accuracy, resolve_device
 from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.models import Model
@@ -130,9 +130,5 @@ def _source(released: Release, root: str | Path | None) -> Domain:
     if not record.name:
         raise AuditError("the release's card names no source: use an attack that needs none")
     source = domain(record.name, root)
-    if source.content_hash != record.content_hash:
-        raise DataInvalidError(
-            f"the data of source '{source.name}' is not what the card was measured on: use the "
-            "same files"
-        )
+    require_content(source, record.content_hash, "the release's card")
     return source

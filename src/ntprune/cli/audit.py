@@ -16,7 +16,7 @@ def audit(
     release: Annotated[Path, typer.Argument(help="Folder of the released file.")],
     target: Annotated[str, typer.Option(help="Domain the thief wants to use it for.")],
     out: Annotated[Path, typer.Option(help="Folder for results; taken up again if stopped.")],
-    protocol: Annotated[str, typer.Option(help="Rules of the audit.")] = "quick",
+    protocol: Annotated[str, typer.Option(help="Rules: quick, standard, plus, paper.")] = "quick",
     base: Annotated[
         Path | None, typer.Option(help="The unprotected model (else <release>.owner).")
     ] = None,

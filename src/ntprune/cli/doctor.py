@@ -9,11 +9,13 @@ from ntprune.cli.options import DataRoot, Device, Json, Seed
 def doctor(
     seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
 ) -> None:
-    """Say what this installation can do: versions, device, and which domains have their files."""
+    """Say what this installation can do: versions, device, names, which domains have files."""
+    from ntprune.audit.protocol import PROTOCOLS
     from ntprune.domains import domain, domain_names
     from ntprune.engine import resolve_device
     from ntprune.errors import NtpruneError
     from ntprune.jobs import engine_names
+    from ntprune.models import architecture_names
     from ntprune.release.card import versions
 
     ready, missing = {}, {}
@@ -28,8 +30,17 @@ def doctor(
     lines = [
         *(f"{name} {version}" for name, version in found.items()),
         f"device {chosen}, {workers_or_cores(0)} cores, engines {', '.join(engine_names())}",
+        f"architectures {', '.join(architecture_names())}",
+        f"protocols {', '.join(sorted(PROTOCOLS))}",
         *(f"domain {name}: ready ({text})" for name, text in ready.items()),
         *(f"domain {name}: {text}" for name, text in missing.items()),
     ]
-    document = {"versions": found, "device": chosen, "domains": ready, "missing": missing}
+    document = {
+        "versions": found,
+        "device": chosen,
+        "architectures": architecture_names(),
+        "protocols": sorted(PROTOCOLS),
+        "domains": ready,
+        "missing": missing,
+    }
     emit(json, document, lines)

@@ -42,7 +42,7 @@ def experiment(
     from ntprune.experiments.named_pairs import named_pair
     from ntprune.experiments.stages import shown
     from ntprune.experiments.studies import named_study
-    from ntprune.experiments.study import Workshop, outstanding, run
+    from ntprune.experiments.study import Workshop, outstanding, require_own, run
 
     study, domains = named_study(name), named_pair(pair)
     protections = range(seed, seed + (seeds or study.seeds))
@@ -51,6 +51,7 @@ def experiment(
     if data_root is not None:
         common += ["--data-root", str(data_root)]
     workshop = Workshop(domains, out, seed, workers_or_cores(workers, device), tuple(common))
+    require_own(place, study, pair)
     if dry_run:
         left = outstanding(study, workshop, protections)
         commands = [shown(stage.arguments) for stages in left for stage in stages]

@@ -14,7 +14,9 @@ from ntprune.cli.options import DataRoot, Device, Json, Seed
 def pretrain(
     source: Annotated[str, typer.Option(help="Domain to train on (see 'ntprune domains').")],
     out: Annotated[Path, typer.Option(help="New folder for the model.")],
-    model: Annotated[str, typer.Option(help="Architecture.")] = "convnet",
+    model: Annotated[
+        str, typer.Option(help="Architecture; 'ntprune doctor' lists them.")
+    ] = "convnet",
     epochs: Annotated[float, typer.Option(help="Passes over the training images.", min=0)] = 10,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
     batch: Annotated[int, typer.Option(help="Images a step.", min=2)] = 128,

@@ -12,7 +12,7 @@ from ntprune.domains import (  # noqa: F401  (imported for their entries in the 
     syndigits,
     torchvision_sets,
 )
-from ntprune.domains.check import require_domain
+from ntprune.domains.check import require_content, require_domain
 from ntprune.domains.domain import Domain, Split
 from ntprune.domains.neighbours import neighbours
 from ntprune.domains.registry import SIZES, describe, domain, domain_names
@@ -25,5 +25,6 @@ __all__ = [
     "domain",
     "domain_names",
     "neighbours",
+    "require_content",
     "require_domain",
 ]

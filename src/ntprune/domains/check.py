@@ -90,6 +90,24 @@ def require_domain(value: object, what: str) -> Domain:
     return value
 
 
+def require_content(domain: Domain, content_hash: str, whose: str) -> None:
+    """Refuse `domain` if its images, labels or class names are others than those of `whose`.
+
+    Args:
+        domain: as it was found here.
+        content_hash: what `Domain.content_hash` was.
+        whose: what was measured or made with that data.
+
+    Raises:
+        DataInvalidError: they are.
+    """
+    if domain.content_hash != content_hash:
+        raise DataInvalidError(
+            f"the data of '{domain.name}' is not what {whose} was made with: use the same files, "
+            "or from Python the domain itself if it has a size or seed of its own"
+        )
+
+
 def _check_apart(domain: Domain) -> None:
     """What one side has seen is no measure of it, nor is it news to the other."""
     known: set[int] = set()

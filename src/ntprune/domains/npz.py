@@ -91,7 +91,12 @@ def _class_names(arrays: Arrays, path: Path) -> tuple[str, ...] | None:
             f"{path}: found class_names of type {names.dtype} and shape {names.shape}, expected "
             "one line of text per class: save numpy.array([...], dtype=str)"
         )
-    texts = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
+    try:
+        texts = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
+    except UnicodeDecodeError as error:
+        raise DataInvalidError(
+            f"{path}: found class_names that are not UTF-8: save numpy.array([...], dtype=str)"
+        ) from error
     return tuple(map(str, texts))
 
 

@@ -14,7 +14,13 @@ from ntprune.domains.names import ParsedName, choose, parse_name
 from ntprune.domains.rawset import Fetcher, Loader, Request
 from ntprune.domains.resize import resize
 from ntprune.domains.splits import hold_out_test, split_rest
-from ntprune.errors import DataMissingError, SettingsError, UnknownNameError
+from ntprune.errors import (
+    DataInvalidError,
+    DataMissingError,
+    SettingsError,
+    UnknownNameError,
+    reading,
+)
 
 SIZES = range(8, 1025)
 
@@ -101,21 +107,22 @@ def domain(
     Raises:
         UnknownNameError: no such domain.
         DataMissingError: a file is not there or cannot be fetched.
-        DataInvalidError: a file is damaged, or holds nothing an experiment can be run on.
+        DataInvalidError: a file can't be read, or holds nothing an experiment can be run on.
         SettingsError: a size out of range.
     """
     if size is not None and size not in SIZES:
         raise SettingsError(f"size: found {size}, expected {SIZES[0]} to {SIZES[-1]} pixels")
     parsed = parse_name(name)
     entry = _find(parsed)
-    place = Path(root or os.environ.get("NTPRUNE_DATA") or "data").expanduser().absolute()
+    place = _at_home(Path(root or os.environ.get("NTPRUNE_DATA") or "data")).absolute()
     if download and entry.fetch is not None:
         entry.fetch(place)
         _load.cache_clear()
-    if not parsed.is_path:
-        return _load(name, place, size, seed, None, None)
-    path = _locate(parsed, place)
-    return _load(name, place, size, seed, path, _stamp(path))
+    with reading(place, DataInvalidError):
+        if not parsed.is_path:
+            return _load(name, place, size, seed, None, None)
+        path = _locate(parsed, place)
+        return _load(name, place, size, seed, path, _stamp(path))
 
 
 def _find(parsed: ParsedName) -> Entry:
@@ -125,8 +132,15 @@ def _find(parsed: ParsedName) -> Entry:
     return _ENTRIES[key]
 
 
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise DataMissingError(f"{path}: there is no such home folder: correct the path") from error
+
+
 def _locate(parsed: ParsedName, root: Path) -> Path:
-    given = Path(parsed.argument).expanduser()
+    given = _at_home(Path(parsed.argument))
     places = list(dict.fromkeys((given.absolute(), root / given)))
     for place in places:
         if place.exists():

@@ -10,10 +10,11 @@ from pathlib import Path
 from ntprune.attacks import attack_class
 from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Control, Report
-from ntprune.domains import Domain, domain
-from ntprune.errors import DataInvalidError, SettingsError
+from ntprune.domains import Domain, domain, require_content
+from ntprune.errors import SettingsError
 from ntprune.release import Release, load
 from ntprune.release.files import owner_folder
+from ntprune.report.load import load as load_audit
 
 # A rate in [0, 1]; what the audit measured and what the card says, on other hardware perhaps.
 _SAME_ACCURACY = 2e-3
@@ -85,12 +86,11 @@ def read(folder: Path, audit: Path, root: Path | None = None) -> Audited:
         root: where domains lie; `NTPRUNE_DATA` if not given.
 
     Raises:
-        SettingsError: the report is not there, or speaks of another file.
+        AuditError: there is no audit, or one that is not finished or damaged.
+        SettingsError: the report speaks of another file.
         DataInvalidError: the target's data is not what was audited.
     """
-    if not (audit / "report.json").is_file():
-        raise SettingsError(f"{audit} has no report.json: give the folder of a finished audit")
-    report = Report.model_validate_json((audit / "report.json").read_bytes())
+    report = load_audit(audit).report
     release = load(folder)
     subject, found = _subject(folder, release, report)
     gaps = {name: found.attacks[name].slc_auc for name in MASK_FREE if name in found.attacks}
@@ -98,10 +98,8 @@ def read(folder: Path, audit: Path, root: Path | None = None) -> Audited:
         gaps["envelope"] = found.envelope.slc_auc
     target = domain(report.target, root)
     claim = audit / "audit.json"
-    if claim.is_file() and json.loads(claim.read_bytes())["target"] != target.content_hash:
-        raise DataInvalidError(
-            f"the data of '{target.name}' is not what {audit} was made with: use the same files"
-        )
+    if claim.is_file():
+        require_content(target, json.loads(claim.read_bytes())["target"], str(audit))
     spec = release.model.spec
     network = f"{spec.architecture} {spec.width or ''}".strip()
     return Audited(

@@ -100,9 +100,14 @@ def main() -> None:
     parser.add_argument("--width", type=int)
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--epochs", type=float, default=4)
-    parser.add_argument("--budgets", default="16,128,1024")
+    parser.add_argument("--budgets", type=_counts, default="16,128,1024", metavar="N,N,...")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="in every variant"
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="in every variant",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-root", type=Path)
@@ -119,8 +124,8 @@ def main() -> None:
             "size": given.size,
             "epochs": given.epochs,
         },
-        protect=dict(_setting(pair) for pair in given.set),
-        budgets=tuple(int(n) for n in given.budgets.split(",")),
+        protect=dict(given.set),
+        budgets=given.budgets,
         seed=given.seed,
     )
     try:
@@ -129,9 +134,19 @@ def main() -> None:
         parser.exit(2, f"{error}\n")
 
 
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(n) for n in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}': give counts such as 16,128,1024") from error
+
+
 def _setting(pair: str) -> tuple[str, Any]:
     name, _, value = pair.partition("=")
-    return name, yaml.safe_load(value)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"'{pair}': {value!r} is no YAML") from error
 
 
 def run(

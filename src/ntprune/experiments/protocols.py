@@ -53,6 +53,9 @@ def main() -> None:
     parser.add_argument("--ledger", type=Path, help="of finished jobs; <out>/jobs if not given")
     parser.add_argument("--results", type=Path, default=Path("results/protocols"))
     given = parser.parse_args()
+    for pair in (*given.releases, *given.budgets):
+        if "=" not in pair:
+            parser.error(f"'{pair}' has no '=': see the usage above")
     budgets = dict(pair.split("=", 1) for pair in given.budgets)
     rules = {
         protocol: ["--protocol", protocol]

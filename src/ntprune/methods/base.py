@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ntprune.domains import Domain, Split
+from ntprune.domains import Domain, Split, require_content
 from ntprune.engine import (
     Progress,
     Resident,
@@ -340,11 +340,7 @@ def check_fit(given: Release, source: Domain, targets: Sequence[Domain]) -> None
             f"source '{source.name}' has classes {', '.join(source.classes)} and the model has "
             f"{', '.join(classes)}: give the source the model was trained on"
         )
-    if source.content_hash != given.card.source.content_hash:
-        raise DataInvalidError(
-            f"the data of source '{source.name}' is not what the model's card was measured on: "
-            "use the same files"
-        )
+    require_content(source, given.card.source.content_hash, "the model's card")
     for target in targets:
         if target.name == source.name or target.content_hash == source.content_hash:
             raise DataInvalidError(

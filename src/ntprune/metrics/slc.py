@@ -18,7 +18,7 @@ def slc_auc(
 ) -> float:
     """Area between the attacked curve and the scratch curve over log10 of the budget.
 
-    The trapezoidal rule on `attacked - scratch` (design, section 2). Negative: the release is worse
+    The trapezoidal rule on `attacked - scratch` (Ding et al. 2024). Negative: the release is worse
     than nothing. With accuracies in [0, 1], the value lies within ±log10(n_max / n_min).
 
     Args:

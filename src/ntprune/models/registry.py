@@ -41,13 +41,13 @@ _BUILDERS: Registry[Builder] = Registry(
 )
 
 
-def register_architecture(name: str, builder: Builder) -> None:
-    """Make `builder` known as `name`.
+def register_architecture(name: str, builder: Builder, *, passing: bool = False) -> None:
+    """Make `builder` known as `name`, until another takes its place if it is `passing`.
 
     Raises:
         SettingsError: the name is taken.
     """
-    _BUILDERS.add(name, builder)
+    _BUILDERS.add(name, builder, passing=passing)
     _LAYOUTS.clear()  # it may take the place of one that was built already
 
 

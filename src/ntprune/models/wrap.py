@@ -35,13 +35,19 @@ def wrap(
         classes: class names in the order of the outputs.
         preprocessing: what its input looks like.
         name: registers the architecture under this name, so that releases of it load again in
-            this process; `<class name>` in lower case if not given.
+            this process; `<class name>` in lower case if not given. What an earlier call has
+            registered under it is replaced.
 
     Raises:
         ModelMismatchError: a part does not exist, the two parts do not make up the whole, the
-            outputs don't match the classes, or the head has no linear layer.
-        SettingsError: the name is taken by another architecture.
+            outputs don't match the classes, fewer than two classes or one that comes twice, or
+            the head has no linear layer.
+        SettingsError: the name is that of an architecture which did not come from `wrap`.
     """
+    if len(set(classes)) < max(2, len(classes)):
+        raise ModelMismatchError(
+            f"classes {', '.join(map(str, classes))}: name at least two, each once"
+        )
     parts = _split(module, encoder, head)
     _check_classifier(parts)
     name = name or type(module).__name__.lower()
@@ -55,7 +61,7 @@ def wrap(
         _resize_classifier(net, head, len(wanted.classes))
         return _split(net, encoder, head)
 
-    register_architecture(name, builder)
+    register_architecture(name, builder, passing=True)
     return Model(replace(parts, layout=find_layout(module, spec.preprocessing)), spec)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def clamped_cross_entropy(logits: Tensor, labels: Tensor, ceiling: float) -> Tensor:
-    """`min(CE, ceiling)`, CE the batch mean (design, section 4).
+    """`min(CE, ceiling)`, CE the batch mean (docs/method.md).
 
     Maximised without a ceiling, cross-entropy is unbounded and swallows every other term; above
     the ceiling its gradient is zero.

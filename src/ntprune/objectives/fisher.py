@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def fisher_ratio(features: Tensor, labels: Tensor, classes: int, eps: float = 1e-6) -> Tensor:
-    """Trace-type Fisher ratio S_B / S_W of L2-normalised features (design, section 4).
+    """Trace-type Fisher ratio S_B / S_W of L2-normalised features (docs/method.md).
 
     S_B = Σ_c (n_c/N)·‖μ_c − μ‖² and S_W = (1/N)·Σ_i ‖f_i − μ_{y_i}‖², over the classes present in
     the batch; a class that is absent has weight zero. Features are L2-normalised over channels
@@ -38,7 +38,7 @@ def fisher_ratio(features: Tensor, labels: Tensor, classes: int, eps: float = 1e
 def scaled_fisher_ratio(
     features: Tensor, labels: Tensor, classes: int, eps: float = 1e-8
 ) -> Tensor:
-    """The Fisher ratio as the authors of NTP scale it, for their preset (facts/methods.md, 1.1).
+    """The Fisher ratio as the authors of NTP scale it, for their preset (Ding et al. 2024).
 
     S_B = mean_{c,d} (μ_{c,d} − μ_d)², μ being the plain mean of the class means, and
     S_W = Σ_c mean_{i∈c,d} (f_{i,d} − μ_{c,d})², d running over channels and locations. Classes

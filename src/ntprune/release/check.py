@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ntprune.domains import Domain
+from ntprune.domains import Domain, require_content
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import ReleaseInvalidError
 from ntprune.release.files import load
@@ -43,16 +43,14 @@ def check(
 
     Raises:
         ReleaseInvalidError: something on the card does not hold.
+        DataInvalidError: `source` is not the data that the card was measured on.
     """
     release = load(path, device)
     card = release.card
     found = check_zeros(path, release)
     if source is None:
         return Checked(found, None)
-    if source.content_hash != card.source.content_hash:
-        raise ReleaseInvalidError(
-            f"the data of '{source.name}' is not what the card was measured on: use the same files"
-        )
+    require_content(source, card.source.content_hash, "the release's card")
     data = Resident.of(source.test, release.model.preprocessing, release.model.device)
     measured = accuracy(release.model, data)
     if abs(measured - card.source.test) > tolerance:

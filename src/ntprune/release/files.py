@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ntprune.errors import ModelMismatchError, OutputError, ReleaseInvalidError
+from ntprune.errors import ModelMismatchError, OutputError, ReleaseInvalidError, reading
 from ntprune.models import Model
 from ntprune.release.atomic import require_new, sha256, write_file, write_folder
 from ntprune.release.card import Card
@@ -114,8 +114,10 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
     """Read a release, in eval mode. Nothing is unpickled; hashes are verified.
 
     Raises:
-        ReleaseInvalidError: a file is missing, damaged, of another format, or was changed after
-            the card was written.
+        ReleaseInvalidError: a file is missing, unreadable, damaged, of another format, or was
+            changed after the card was written.
+        UnknownNameError: the architecture on the card is not known here; one that came from `wrap`
+            is only where that was called.
         ModelMismatchError: the weights don't fit the architecture on the card.
     """
     from ntprune.release.release import Release
@@ -124,10 +126,13 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
     card = read_card(path)
     for name, wanted in ((WEIGHTS, card.weights_sha256), (MASKS, card.masks_sha256)):
         state = path / name
-        if not state.is_file():
-            raise ReleaseInvalidError(f"{state} is missing: copy the whole release folder again")
-        if sha256(state) != wanted:
-            _explain_change(state)
+        with reading(state, ReleaseInvalidError):
+            if not state.is_file():
+                raise ReleaseInvalidError(
+                    f"{state} is missing: copy the whole release folder again"
+                )
+            if sha256(state) != wanted:
+                _explain_change(state)
     weights, masks = _read(path / WEIGHTS), _read(path / MASKS)
     model = Model.fresh(card.model, seed=0)
     try:
@@ -145,18 +150,20 @@ def read_card(path: Path) -> Card:
     """The card of the release folder `path`.
 
     Raises:
-        ReleaseInvalidError: no folder, no card, or not a card.
+        ReleaseInvalidError: no folder, no card, one that can't be read, or not a card.
     """
     file = path / CARD
-    if not path.is_dir():
-        raise ReleaseInvalidError(
-            f"no release at {path}: give the folder that 'ntprune pretrain' or 'ntprune protect' "
-            "wrote"
-        )
-    if not file.is_file():
-        raise ReleaseInvalidError(f"{file} is missing: {path} is not a release folder")
+    with reading(file, ReleaseInvalidError):
+        if not path.is_dir():
+            raise ReleaseInvalidError(
+                f"no release at {path}: give the folder that 'ntprune pretrain' or "
+                "'ntprune protect' wrote"
+            )
+        if not file.is_file():
+            raise ReleaseInvalidError(f"{file} is missing: {path} is not a release folder")
+        document = file.read_bytes()
     try:
-        return Card.model_validate_json(file.read_bytes())
+        return Card.model_validate_json(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
@@ -179,7 +186,8 @@ def _history(file: Path) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
     try:
-        history = json.loads(file.read_bytes())
+        with reading(file, ReleaseInvalidError):
+            history = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
         history = None
     if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ntprune.audit.schema import Report
-from ntprune.errors import AuditError
+from ntprune.errors import AuditError, reading
 from ntprune.release.card import Card
 
 REPORT, HISTORY = "report.json", "history.json"
@@ -40,14 +40,15 @@ def load(folder: Path) -> Audit:
     Raises:
         AuditError: no folder, no finished audit, or files that are not an audit's.
     """
-    if not folder.is_dir():
-        raise AuditError(f"no audit at {folder}: run 'ntprune audit' first")
     file = folder / REPORT
-    if not file.is_file():
-        raise AuditError(
-            f"{file} is missing, so the audit is not finished: run 'ntprune audit' first, or "
-            "finish it by running the same command again"
-        )
+    with reading(file, AuditError):
+        if not folder.is_dir():
+            raise AuditError(f"no audit at {folder}: run 'ntprune audit' first")
+        if not file.is_file():
+            raise AuditError(
+                f"{file} is missing, so the audit is not finished: run 'ntprune audit' first, or "
+                "finish it by running the same command again"
+            )
     data = _read(file)
     try:
         report = Report.model_validate(data)
@@ -74,10 +75,8 @@ def _history(file: Path) -> list[dict[str, Any]]:
 
 def _read(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise AuditError(f"cannot read {file}: {reason}: check its permissions") from error
+        with reading(file, AuditError):
+            return json.loads(file.read_bytes())
     except ValueError as error:
         raise AuditError(f"{file} is damaged ({error}): delete it and {_AGAIN}") from error
 

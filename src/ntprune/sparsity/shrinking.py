@@ -15,10 +15,10 @@ from ntprune.sparsity.projections import SoftThreshold
 class ShrinkingADMM(ADMM):
     """ADMM whose Z-step is a soft threshold at τ/ρ, so that sparsity is found and not set.
 
-    As the authors of NTP run it (Ding et al. 2024; facts/methods.md, 1.2): the penalty is
-    ρ/2·Σ_p ‖W_p − Z_p + U_p‖₂, the norm of each tensor p without its square; what Z loses is lost
-    for good, and the caller holds W to that support with `hold`. `squared` and `returning` together
-    give the textbook's lasso (Boyd et al. 2011, section 6.4).
+    As the authors of NTP run it (Ding et al. 2024): the penalty is ρ/2·Σ_p ‖W_p − Z_p + U_p‖₂, the
+    norm of each tensor p without its square; what Z loses is lost for good, and the caller holds W
+    to that support with `hold`. `squared` and `returning` together give the textbook's lasso (Boyd
+    et al. 2011, section 6.4).
 
     Args:
         weights: the tensors W, changed in place by the caller's optimiser.

@@ -4,8 +4,9 @@ In the order of the data: `variants` (what is compared), `workshop` (the command
 audit one), `record` (what came out), `publish` with `table` and `drawing` (what is written), `run`.
 """
 
+from ntprune.experiments.study.publish import require_own
 from ntprune.experiments.study.run import outstanding, run
 from ntprune.experiments.study.variants import Study, Variant
 from ntprune.experiments.study.workshop import Workshop
 
-__all__ = ["Study", "Variant", "Workshop", "outstanding", "run"]
+__all__ = ["Study", "Variant", "Workshop", "outstanding", "require_own", "run"]

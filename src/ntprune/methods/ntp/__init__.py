@@ -1,6 +1,6 @@
-"""Non-Transferable Pruning: ADMM on a source, a target and a Fisher-space term (design, section 4).
+"""Non-Transferable Pruning: ADMM on a source, a target and a Fisher-space term (docs/method.md).
 
-Ding, Su, Ding, Fei: Non-transferable Pruning, ECCV 2024 (arXiv 2410.08015); facts/methods.md, 1.
+Ding, Su, Ding, Fei: Non-transferable Pruning, ECCV 2024 (arXiv 2410.08015).
 
 In the order of the data: `settings`, `method` (the whole run), `objective` (what is minimised, with
 the `target_head`s), `run` (what the phases share), `rounds` (ADMM, which chooses the support),

@@ -38,7 +38,8 @@ class NTPSettings(Settings):
             with and a thief can train from: with `both` every second simulated thief does.
         scales: whether BatchNorm's scales stay within the range that their layer came with
             (`held`), or a push of the finish may do what it likes to them (`free`).
-        refit: steps of the target head before each round; 0 to fit it once, at the start.
+        refit: steps of the target head before each round and each check of the finish; 0 to fit it
+            once, at the start.
         lr: learning rate of AdamW; it falls along a cosine in the finish.
         average: decay of the weight average that is measured and released.
         rho: initial ADMM penalty weight.

@@ -1,7 +1,7 @@
 """The preset `paper` of `ntp`: the authors' objective, updates, settings and stopping rule.
 
-Ding, Su, Ding, Fei: Non-transferable Pruning, ECCV 2024 (arXiv 2410.08015), after the description
-in facts/methods.md, 1.1 and 1.2. For comparison: each deviation from textbook ADMM is a setting, so
+Ding, Su, Ding, Fei: Non-transferable Pruning, ECCV 2024 (arXiv 2410.08015); docs/method.md, "The
+paper preset". For comparison: each deviation from textbook ADMM is a setting, so
 that its effect can be measured by taking it back (`ntprune.experiments.deviations`).
 
 In the order of the data: `settings`, `method` (the whole run), `batches`, `head` (the target's
