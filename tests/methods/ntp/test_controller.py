@@ -98,10 +98,22 @@ def test_its_state_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "aim"), [(10_000, 0.85), (200, 0.85), (103, 100 / 103), (100, 1.0), (99, 0.85)]
+    ("images", "aim"), [(10_000, 0.85), (200, 0.85), (103, 150 / 103), (100, 1.5), (99, 0.85)]
 )
 def test_one_image_may_be_lost_if_the_constraint_allows_it(images: int, aim: float) -> None:
     """Of 103 images a drop is 0, 0.97 or outside: an aim between the two could never be met."""
     control = Controller(1.0, grain=100 / images)
     assert control.within == pytest.approx(aim, abs=1e-5)
     assert (control.update(100 / images) >= 1.0) == (images >= 100)
+
+
+def test_a_second_image_lost_by_chance_is_no_sentence_for_life() -> None:
+    """One image of 103 is lost whatever the push, and a second one twice at the start."""
+    image = 100 / 103
+    control = Controller(1.0, grain=image, strength=2.0)
+    for lost in (1, 2, 2):
+        control.update(lost * image)
+    assert control.strength < 2.0
+    strengths = [control.update(image) for _ in range(4)]
+    assert strengths == sorted(strengths)
+    assert strengths[-1] > 2.0

@@ -38,10 +38,12 @@ class Controller:
     def within(self) -> float:
         """The drop that is aimed at (percentage points).
 
-        One image, if that is more of what is allowed: the only other drop inside it would be none.
+        Where one image is more than that and still allowed, the only drops inside the constraint
+        are none and that one. Then it is halfway to the second image: at rest on the first, the
+        strength would never come back from having been cut for one that was lost by chance.
         """
         share = self.aim * self.allowed
-        return max(share, self.grain + 1e-6) if self.grain <= self.allowed else share
+        return 1.5 * self.grain if share < self.grain <= self.allowed else share
 
     def update(self, drop: float) -> float:
         """Move the strength after a measured `drop` (percentage points) and return it."""
