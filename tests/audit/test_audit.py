@@ -328,7 +328,7 @@ def test_the_source_is_found_by_its_name_on_the_card(tmp_path: Path) -> None:
     found = audit(tmp_path / "r", toy(1), protocol=rules, device="cpu").report
     assert found.source.name == source.name
     save_npz(tmp_path / "a.npz", 2)
-    with pytest.raises(DataInvalidError, match="is not what the card was measured on"):
+    with pytest.raises(DataInvalidError, match="is not what the release's card was made with"):
         audit(tmp_path / "r", toy(1), protocol=rules, device="cpu")
 
 

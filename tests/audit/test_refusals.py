@@ -45,7 +45,7 @@ def test_what_is_refused_writes_nothing(folder: Path, tmp_path: Path) -> None:
         (SettingsError, "at least two different counts", {"budgets": [8, 8]}),
         (SettingsError, "each at least 3", {"budgets": [1, 8]}),
         (DataInvalidError, "is the source of this release", {"target": toy(0)}),
-        (DataInvalidError, "is not what the card was measured on", {"source": toy(2)}),
+        (DataInvalidError, "is not what the release's card was made with", {"source": toy(2)}),
         (AuditError, "found none at .*nowhere", {"base": tmp_path / "nowhere"}),
     ):
         refused(error, message, folder, out, **options)
