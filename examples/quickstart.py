@@ -1,6 +1,6 @@
 """Protect a digit reader and audit the protection, in a few minutes on two cores.
 
-Run it again after a stop: what was protected and audited so far is not done anew.
+Run it again after a stop: protection and audit go on where they were.
 """
 
 from pathlib import Path
@@ -13,7 +13,14 @@ def main() -> None:
     if not Path("release").exists():
         source = ntp.domain("syndigits")
         model = ntp.pretrain("convnet", source, width=16, epochs=16)
-        release = ntp.protect(model, source, target, sparsity=0.9, max_source_drop=1.0)
+        release = ntp.protect(
+            model,
+            source,
+            target,
+            sparsity=0.9,
+            max_source_drop=1.0,
+            checkpoint="release.partial/",
+        )
         release.save("release/")
     audit = ntp.audit(
         "release/", target, protocol="quick", engine="process", workers=2, out="audit/"

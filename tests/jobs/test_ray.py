@@ -75,7 +75,7 @@ def test_what_else_ray_raises_is_not_called_a_mismatch(
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(SettingsError, match=r"not installed: pip install 'ntprune\[ray\]'"):
+    with pytest.raises(SettingsError, match=r"not installed: pip install ray"):
         make_engine("ray")([work("add", 1)], Context(tmp_path, tmp_path), Ledger(tmp_path / "j"))
 
 

@@ -112,19 +112,19 @@ def _check_apart(domain: Domain) -> None:
     """What one side has seen is no measure of it, nor is it news to the other."""
     known: set[int] = set()
     for part in PARTS:
-        marks = _marks(getattr(domain, part))
-        shared = sum(mark in known for mark in marks)
-        if shared > SHARED * len(marks):
+        found = _fingerprints(getattr(domain, part))
+        shared = sum(one in known for one in found)
+        if shared > SHARED * len(found):
             _refuse(
                 f"{domain.name}, {part} split",
-                f"{shared} of {len(marks)} images that are in another split, too",
+                f"{shared} of {len(found)} images that are in another split, too",
                 f"at most {SHARED:.0%}",
                 "leave them out of either",
             )
-        known.update(marks)
+        known.update(found)
 
 
-def _marks(split: Split) -> list[int]:
+def _fingerprints(split: Split) -> list[int]:
     """A number for each image, the same for equal pixels."""
     return [hash(image.tobytes()) for image in split.images.numpy()]
 

@@ -104,7 +104,7 @@ class Ray(Engine):
             import ray
         except ImportError as error:
             raise SettingsError(
-                "--engine ray needs Ray, which is not installed: pip install 'ray>=2.40'"
+                "--engine ray needs Ray, which is not installed: pip install ray"
             ) from error
         if ray.is_initialized():
             yield ray

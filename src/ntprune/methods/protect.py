@@ -49,7 +49,7 @@ def protect(
         UnknownNameError: no such method, or it has no such preset.
         SettingsError: an unknown setting or one outside its range, a model that is protected
             already, or no model or domain at all.
-        DataInvalidError: model, source and target don't fit each other.
+        DataInvalidError: a domain is unsound, or model, source and target don't fit each other.
         ConstraintError: the source accuracy could not be kept.
         OutputError: `checkpoint` holds another run, is not writable or full.
     """
