@@ -9,8 +9,12 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class NtpruneError(Exception):
@@ -36,6 +40,36 @@ def reading(path: Path, kind: type[NtpruneError]) -> Iterator[None]:
         reason = (error.strerror or str(error)).lower()
         where = error.filename or path
         raise kind(f"cannot read {where}: {reason}: check the path and its permissions") from error
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A value that a pydantic model refused.
+
+    Attributes:
+        where: the field's path, `the document` for the whole.
+        found: the value.
+        expected: what should have been there, or what is wrong.
+        unknown: whether there is no such field.
+    """
+
+    where: str
+    found: Any
+    expected: str
+    unknown: bool
+
+
+def first_fault(error: ValidationError) -> Fault:
+    """The first of what `error` complains about."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the document"
+    words = re.sub("^Input should be (a valid |valid )?", "expected ", first["msg"])
+    return Fault(
+        where,
+        first["input"],
+        words.removeprefix("Value error, "),
+        first["type"] == "extra_forbidden",
+    )
 
 
 class UnknownNameError(NtpruneError):
@@ -91,8 +125,8 @@ class ConstraintError(NtpruneError):
     def __init__(self, lost: float, allowed: float) -> None:
         super().__init__(
             f"no checkpoint kept the source accuracy: the best lost {lost:.2f} percentage points "
-            f"on validation data, {allowed:g} are allowed; lower --sparsity or raise "
-            "--max-source-drop"
+            f"on validation data, {allowed:g} are allowed; lower the sparsity or raise "
+            "max_source_drop"
         )
 
     @classmethod

@@ -127,7 +127,7 @@ def test_no_test_split_is_read(pristine: Path, tmp_path: Path) -> None:
 
 def test_what_the_audit_would_refuse_is_refused(pristine: Path, tmp_path: Path) -> None:
     given = planned(pristine)
-    with pytest.raises(SettingsError, match="does not go with --engine ray"):
+    with pytest.raises(SettingsError, match="does not go with engine 'ray'"):
         forecast(given, tmp_path / "out", engine=make_engine("ray"), device="cuda")
     (tmp_path / "mine").touch()
     with pytest.raises(OutputError, match="is not an audit"):

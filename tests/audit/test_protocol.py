@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.release.toys import PROTOCOL
 
 from ntprune.attacks import attack_class, attack_names
-from ntprune.audit import PROTOCOLS, Protocol, Recipe, protocol, tasks
+from ntprune.audit import PROTOCOLS, Protocol, Recipe, protocol, subsets
 from ntprune.errors import SettingsError, UnknownNameError
 from ntprune.jobs.job import REVISION
 
@@ -45,7 +45,7 @@ def test_what_a_protocols_name_also_stands_for() -> None:
             "SHARE": 0.5, "CONSISTENCY": 0.1, "NOISE": 0.2, "SHIFT_RATE": 0.01, "RHO": 0.5,
         },
     }  # fmt: skip
-    assert tasks.SOURCE_IMAGES == 1000
+    assert subsets.SOURCE_IMAGES == 1000
     assert REVISION == 5
 
 

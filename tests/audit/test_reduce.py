@@ -66,7 +66,7 @@ def test_the_recipe_stays() -> None:
         ({"attacks": ["lora"]}, "standard/1 has no attack 'lora': choose from finetune, "),
         ({"attacks": [""]}, "has no attack ''"),
         ({"controls": ["unprotected", "ntp"]}, "standard/1 has no control 'ntp': choose from unp"),
-        ({"controls": ["null"]}, "--controls must name 'unprotected'"),
+        ({"controls": ["null"]}, "controls must name 'unprotected'"),
         ({"budgets": [8]}, "at least two different counts"),
     ],
 )

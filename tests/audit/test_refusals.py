@@ -39,7 +39,7 @@ def test_what_is_refused_writes_nothing(folder: Path, tmp_path: Path) -> None:
     for error, message, options in (
         (UnknownNameError, "unknown engine 'proces'", {"engine": "proces"}),
         (UnknownNameError, "unknown protocol 'quack'", {"protocol": "quack"}),
-        (SettingsError, "--workers 0 is below 1", {"workers": 0}),
+        (SettingsError, "workers 0 is below 1", {"workers": 0}),
         (SettingsError, "device 'cuda:99' is not available", {"device": "cuda:99"}),
         (SettingsError, f"budget 999 exceeds the {pool} images", {"budgets": [8, 999]}),
         (SettingsError, "at least two different counts", {"budgets": [8, 8]}),

@@ -41,7 +41,7 @@ def test_every_engine_is_tested() -> None:
 def test_unknown_engine_and_workers() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'process'"):
         make_engine("proces")
-    with pytest.raises(SettingsError, match="--workers 0 is below 1"):
+    with pytest.raises(SettingsError, match="workers 0 is below 1"):
         make_engine("process", 0)
 
 

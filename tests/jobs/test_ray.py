@@ -20,9 +20,9 @@ pytest.importorskip("ray")
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(SettingsError, match="--gpus-per-job 2 is outside 0 to 1"):
+    with pytest.raises(SettingsError, match="gpus-per-job 2 is outside 0 to 1"):
         make_engine("ray", gpus_per_job=2)
-    with pytest.raises(SettingsError, match="are for --engine ray, not for process"):
+    with pytest.raises(SettingsError, match="are for engine 'ray', not for 'process'"):
         make_engine("process", gpus_per_job=0.5)
     assert make_engine("ray").device("auto") == "cpu"
     assert make_engine("ray", gpus_per_job=0.25).device("auto") == "cuda"

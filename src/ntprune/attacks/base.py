@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from ntprune.attacks.theft import Theft, ThreatModel
-from ntprune.engine import Batches, Resident, TrainLog, generator, layers_draw, stream_seed
+from ntprune.engine import (
+    Batches,
+    Optimiser,
+    Resident,
+    Schedule,
+    TrainLog,
+    generator,
+    layers_draw,
+    stream_seed,
+)
 from ntprune.errors import AuditError, DataInvalidError
 from ntprune.models import Model
 from ntprune.release import Release
@@ -39,8 +48,8 @@ class Attack(ABC):
         lr: float = 3e-3,
         steps: int = 200,
         batch: int = 64,
-        optimiser: str = "adamw",
-        schedule: str = "one-cycle",
+        optimiser: Optimiser = "adamw",
+        schedule: Schedule = "one-cycle",
         weight_decay: float = 5e-4,
         seed: int = 0,
     ) -> Stolen:
@@ -63,6 +72,7 @@ class Attack(ABC):
             AuditError: a head is to be kept and the target has other classes, or source images
                 are needed and none were given.
             DataInvalidError: no samples, or labels outside the classes.
+            SettingsError: an unknown optimiser or schedule.
             TrainingDivergedError: the loss was not finite at the end.
         """
         self._check(samples, len(classes), "target")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ntprune.engine import Batches, Resident, TrainLog, train
+from ntprune.engine import Batches, Optimiser, Resident, Schedule, TrainLog, train
 from ntprune.models import Model
 from ntprune.release import Release
 from ntprune.sparsity import MaskSet
@@ -64,8 +64,8 @@ class Theft:
     batches: Batches
     steps: int
     lr: float
-    optimiser: str
-    schedule: str
+    optimiser: Optimiser
+    schedule: Schedule
     weight_decay: float
     draw: torch.Generator
 

@@ -10,6 +10,7 @@ from ntprune.audit.protocol import Recipe
 from ntprune.audit.subsets import held_out
 from ntprune.jobs import Job
 from ntprune.methods import make_method
+from ntprune.methods.base import PruningSettings
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ def effort(job: Job, given: Prepared) -> Effort:
         return _attack(spec["n"], Recipe.model_validate(spec["recipe"]), len(given.target.test))
     source = given.source
     if "method" in spec:
-        batch = make_method(spec["method"], **spec["settings"]).settings.batch
-        steps = Counter({min(batch, len(source.owner_train)): job.steps})
+        settings = make_method(spec["method"], **spec["settings"]).settings
+        assert isinstance(settings, PruningSettings), "what controls are made by prunes"
+        steps = Counter({min(settings.batch, len(source.owner_train)): job.steps})
         return Effort(steps, len(source.owner_validation) + len(source.test))
     measured = source if "source" in spec else given.target
     return Effort(Counter(), len(measured.test))

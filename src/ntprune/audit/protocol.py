@@ -6,6 +6,7 @@ import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ntprune.engine import Optimiser, Schedule
 from ntprune.errors import SettingsError, UnknownNameError
 
 # One image is held out, and BatchNorm needs two to train on.
@@ -33,8 +34,8 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    optimiser: str = "adamw"
-    schedule: str = "one-cycle"
+    optimiser: Optimiser = "adamw"
+    schedule: Schedule = "one-cycle"
     lrs: tuple[float, ...] = Field(min_length=1)
     weight_decay: float = 5e-4
     batch: int = 64

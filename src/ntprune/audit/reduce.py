@@ -49,7 +49,7 @@ class Reduction:
             names = _among(self.controls, rules.controls, "control", rules.name)
             if "unprotected" in rules.controls and "unprotected" not in names:
                 raise SettingsError(
-                    "--controls must name 'unprotected': without it nothing shows that there was "
+                    "controls must name 'unprotected': without it nothing shows that there was "
                     "a head start to take away"
                 )
             controls = {name: controls[name] for name in names}
@@ -69,7 +69,8 @@ class Reduction:
         grid = sorted(set(self.budgets or ()))
         if len(grid) < 2 or grid[0] < FEWEST:
             raise SettingsError(
-                f"--budgets needs at least two different counts, each at least {FEWEST}"
+                f"budgets {', '.join(map(str, grid))}: expected at least two different counts, "
+                f"each at least {FEWEST}"
             )
         if grid[-1] > pool:
             raise SettingsError(

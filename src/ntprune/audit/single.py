@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from ntprune.attacks import Attack, Stolen, attack_class, make_attack
 from ntprune.audit.protocol import FEWEST, QUICK
-from ntprune.audit.subsets import subset
+from ntprune.audit.subsets import source_subset, subset
 from ntprune.domains import Domain, domain, require_content, require_domain
-from ntprune.engine import Resident, accuracy, resolve_device
+from ntprune.engine import Optimiser, Resident, accuracy, require_known, resolve_device
 from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.models import Model
 from ntprune.release import Release, load
-
-Optimiser = Literal["adamw", "adam", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def single(
 
     It is a look at one attack, not an audit: nothing is searched. What isn't said is as in protocol
     `quick`, and scratch gets the same samples, optimiser and steps. An attack that needs source
-    images gets all that the owner trained on.
+    images gets 1,000 of them, as in an audit.
 
     Args:
         release: folder of the released file.
@@ -78,17 +75,14 @@ def single(
     chosen, scratch = make_attack(attack), make_attack("scratch")
     if not FEWEST <= budget <= len(target.pool):
         raise SettingsError(
-            f"--budget {budget}: expected {FEWEST} (an audit's fewest) to {len(target.pool)}, the "
+            f"budget {budget}: expected {FEWEST} (an audit's fewest) to {len(target.pool)}, the "
             f"images of the thief's pool of '{target.name}'"
         )
     if not 0 < lr < float("inf"):
-        raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
-    if optimiser not in get_args(Optimiser):
-        raise SettingsError(
-            f"--optimiser {optimiser}: expected one of {', '.join(get_args(Optimiser))}"
-        )
+        raise SettingsError(f"lr {lr:g}: expected a positive number, for instance 3e-3")
+    require_known("optimiser", optimiser, Optimiser)
     if steps is not None and steps < 1:
-        raise SettingsError(f"--steps {steps}: expected at least 1")
+        raise SettingsError(f"steps {steps}: expected at least 1")
     where = resolve_device(device)
     released = load(release, where)
     if target.content_hash == released.card.source.content_hash:
@@ -101,7 +95,8 @@ def single(
     test = Resident.of(target.test, pre, where)
     owners = None
     if attack_class(attack).threat.source:
-        owners = Resident.of(_source(released, data_root).owner_train, pre, where)
+        pool = _source(released, data_root).pool
+        owners = Resident.of(pool.take(source_subset(pool.labels, seed)), pre, where)
     recipe = QUICK.recipe
     length = steps or recipe.steps(budget)
 

@@ -1,4 +1,4 @@
-"""Which target images a thief has."""
+"""Which images a thief has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ntprune.engine import generator
+
+SOURCE_IMAGES = 1000
 
 
 def subset(labels: Tensor, n: int, seed: int) -> Tensor:
@@ -30,6 +32,11 @@ def subset(labels: Tensor, n: int, seed: int) -> Tensor:
     rounds = torch.empty(len(labels), dtype=torch.float64)
     rounds[by_class] = (torch.arange(len(labels)) - starts).double()
     return shuffled[(rounds + tie).argsort(stable=True)][:n]
+
+
+def source_subset(labels: Tensor, seed: int) -> Tensor:
+    """The same of the source's pool, for an attack that needs source images: 1,000, or all."""
+    return subset(labels, min(SOURCE_IMAGES, len(labels)), seed)
 
 
 def held_out(n: int, share: float) -> int:

@@ -20,7 +20,7 @@ from ntprune.audit.scales import (
     whole_scales,
 )
 from ntprune.audit.search import Thief, search
-from ntprune.audit.subsets import subset
+from ntprune.audit.subsets import source_subset, subset
 from ntprune.engine import Resident, accuracy
 from ntprune.errors import AuditError
 from ntprune.jobs import Context, Store
@@ -31,9 +31,6 @@ from ntprune.release.atomic import sha256
 from ntprune.release.card import versions
 from ntprune.release.files import WEIGHTS
 from ntprune.sparsity import MaskSet
-
-# Labelled images of the source that a thief has for an attack that needs some.
-SOURCE_IMAGES = 1000
 
 
 def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -59,8 +56,7 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     source = None
     if attack.threat.source:
         images, _ = _resident(context, spec["source"], release.model.preprocessing)
-        count = min(SOURCE_IMAGES, len(images))
-        source = images.take(subset(images.labels.cpu(), count, spec["seed"]))
+        source = images.take(source_subset(images.labels.cpu(), spec["seed"]))
     thief = Thief(attack, release, target.classes, recipe, spec["seed"], source)
     found = search(thief, samples)
     log = found.stolen.log

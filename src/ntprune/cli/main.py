@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.exit(2)
-        _fail(f"{error.format_message().rstrip('.')} (see 'ntprune --help')", 2)
+        context = getattr(error, "ctx", None)
+        command = f"ntprune {context.info_name}" if context and context.parent else "ntprune"
+        _fail(f"{error.format_message().rstrip('.')} (see '{command} --help')", 2)
     if code == 130:
         _stopped()
     sys.exit(code if isinstance(code, int) else 0)

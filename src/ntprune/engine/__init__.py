@@ -6,15 +6,17 @@ from ntprune.engine.batchnorm import kept_statistics, rebase_statistics, reestim
 from ntprune.engine.device import resolve_device, threads, widest
 from ntprune.engine.evaluate import accuracy, evaluate
 from ntprune.engine.features import feature_maps
-from ntprune.engine.loop import TrainLog, train
+from ntprune.engine.loop import Optimiser, Schedule, TrainLog, require_known, train
 from ntprune.engine.progress import Progress, silent
 from ntprune.engine.rng import generator, layers_draw, stream_seed
 
 __all__ = [
     "AveragedWeights",
     "Batches",
+    "Optimiser",
     "Progress",
     "Resident",
+    "Schedule",
     "TrainLog",
     "accuracy",
     "evaluate",
@@ -24,6 +26,7 @@ __all__ = [
     "layers_draw",
     "rebase_statistics",
     "reestimate_batchnorm",
+    "require_known",
     "resolve_device",
     "silent",
     "stream_seed",

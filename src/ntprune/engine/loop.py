@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, OneCycleLR
 
 from ntprune.engine.batches import Batches
-from ntprune.errors import TrainingDivergedError
+from ntprune.errors import SettingsError, TrainingDivergedError
 from ntprune.models import Model
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+Optimiser = Literal["adamw", "adam", "sgd"]
+Schedule = Literal["one-cycle", "constant"]
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,25 @@ class TrainLog:
         return 1 - self.last / then if then > 0 else 0.0
 
 
+def require_known(kind: str, name: str, names: object) -> None:
+    """Refuse a name that is not among those of the literal type `names`.
+
+    Raises:
+        SettingsError: it isn't.
+    """
+    if name not in get_args(names):
+        raise SettingsError(f"{kind} '{name}': expected one of {', '.join(get_args(names))}")
+
+
 def make_optimiser(
-    parameters: Iterable[nn.Parameter], name: str, lr: float, weight_decay: float
+    parameters: Iterable[nn.Parameter], name: Optimiser, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """`adamw`, `adam` (weight decay as L2 penalty) or `sgd` (Nesterov momentum 0.9), fused."""
+    """`adamw`, `adam` (weight decay as L2 penalty) or `sgd` (Nesterov momentum 0.9), fused.
+
+    Raises:
+        SettingsError: any other name.
+    """
+    require_known("optimiser", name, Optimiser)
     wanted = [p for p in parameters if p.requires_grad]
     if name == "sgd":
         return torch.optim.SGD(
@@ -81,8 +99,8 @@ def train(
     *,
     lr: float,
     weight_decay: float = 5e-4,
-    optimiser: str = "adamw",
-    schedule: str = "one-cycle",
+    optimiser: Optimiser = "adamw",
+    schedule: Schedule = "one-cycle",
     parameters: Iterable[nn.Parameter] | None = None,
     prepare: Callable[[torch.optim.Optimizer], object] | None = None,
     loss: LossFunction = F.cross_entropy,
@@ -98,6 +116,8 @@ def train(
         batches: where images and labels come from.
         steps: optimiser steps, at least 1.
         lr: the rate throughout, or the peak of the cycle.
+        weight_decay: decoupled for `adamw`, an L2 penalty otherwise.
+        optimiser: as in `make_optimiser`.
         schedule: `one-cycle` (30 % warm-up, cosine down) or `constant`.
         parameters: what is trained; everything if not given.
         prepare: called once with the optimiser, for instance to attach masks.
@@ -107,8 +127,10 @@ def train(
         every, on_step: `on_step(step)` is called after each `every`-th step and after the last.
 
     Raises:
+        SettingsError: an unknown optimiser or schedule.
         TrainingDivergedError: the loss was not finite at the end.
     """
+    require_known("schedule", schedule, Schedule)
     opt = make_optimiser(parameters or model.module.parameters(), optimiser, lr, weight_decay)
     if prepare is not None:
         prepare(opt)

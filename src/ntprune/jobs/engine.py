@@ -29,7 +29,7 @@ class Engine(ABC):
 
     def __init__(self, workers: int = 1) -> None:
         if workers < 1:
-            raise SettingsError(f"--workers {workers} is below 1: give how many jobs run at a time")
+            raise SettingsError(f"workers {workers} is below 1: give how many jobs run at a time")
         self.workers = workers
 
     def device(self, asked: str) -> str:

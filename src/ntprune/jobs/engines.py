@@ -31,6 +31,6 @@ def make_engine(
         return Ray(workers, address=address, gpus_per_job=gpus_per_job)
     if address is not None or gpus_per_job:
         raise SettingsError(
-            f"--address and --gpus-per-job are for --engine ray, not for {name}: leave them out"
+            f"address and gpus-per-job are for engine 'ray', not for '{name}': leave them out"
         )
     return _ENGINES[name](workers)

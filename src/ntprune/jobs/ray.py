@@ -39,7 +39,7 @@ class Ray(Engine):
         super().__init__(workers)
         if not 0 <= gpus_per_job <= 1:
             raise SettingsError(
-                f"--gpus-per-job {gpus_per_job:g} is outside 0 to 1: give the share of a GPU that "
+                f"gpus-per-job {gpus_per_job:g} is outside 0 to 1: give the share of a GPU that "
                 "one job books"
             )
         self.address = address
@@ -50,7 +50,7 @@ class Ray(Engine):
         wanted = "cuda" if self.gpus_per_job else "cpu"
         if asked not in ("auto", wanted):
             raise SettingsError(
-                f"device '{asked}' does not go with --engine ray --gpus-per-job "
+                f"device '{asked}' does not go with engine 'ray' and gpus-per-job "
                 f"{self.gpus_per_job:g}, which computes on '{wanted}': change one of them"
             )
         return wanted
@@ -104,7 +104,7 @@ class Ray(Engine):
             import ray
         except ImportError as error:
             raise SettingsError(
-                "--engine ray needs Ray, which is not installed: pip install ray"
+                "engine 'ray' needs Ray, which is not installed: pip install ray"
             ) from error
         if ray.is_initialized():
             yield ray

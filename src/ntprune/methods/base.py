@@ -29,6 +29,7 @@ from ntprune.errors import (
     OutputError,
     SettingsError,
     TrainingDivergedError,
+    first_fault,
 )
 from ntprune.methods.checkpoint import Checkpoint, identity
 from ntprune.models import Model
@@ -39,19 +40,31 @@ from ntprune.sparsity import MaskSet
 
 
 class Settings(BaseModel):
-    """Settings that every method has.
-
-    Attributes:
-        sparsity: share of prunable weights that become exactly zero, in [0, 1).
-        max_source_drop: percentage points of source validation accuracy that may be lost.
-        batch: images of each domain a step.
-    """
+    """Base of what a method can be told; by itself, nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class PruningSettings(Settings):
+    """Settings of a method that prunes.
+
+    Attributes:
+        sparsity: share of prunable weights that become exactly zero, in [0, 1).
+        batch: images of each domain a step.
+    """
+
     sparsity: float = Field(default=0.0, ge=0, lt=1)
-    max_source_drop: float = Field(default=1.0, ge=0, le=100)
     batch: int = Field(default=128, ge=2)
+
+
+class ConstrainedSettings(PruningSettings):
+    """Settings of a method that promises to keep the source's accuracy.
+
+    Attributes:
+        max_source_drop: percentage points of source validation accuracy that may be lost.
+    """
+
+    max_source_drop: float = Field(default=1.0, ge=0, le=100)
 
 
 @dataclass
@@ -138,7 +151,9 @@ class Outcome:
 class Method(ABC):
     """A defence. Subclasses set `name`, `summary`, `reference` and `Settings`, and write `run`.
 
-    A class with the `name` of another and a `preset` of its own is a preset of that method.
+    A class with the `name` of another and a `preset` of its own is a preset of that method. One
+    whose `Settings` are `ConstrainedSettings` is held to `max_source_drop`; one with `needs_target`
+    is refused without a target (`protect` has it use the source's neighbours instead).
 
     Args:
         settings: fields of the method's `Settings`.
@@ -152,20 +167,18 @@ class Method(ABC):
     summary: ClassVar[str]
     reference: ClassVar[str]
     needs_target: ClassVar[bool] = False
-    # Controls are measured whatever they lose; a defence must keep its promise.
-    keeps_constraint: ClassVar[bool] = False
-    Settings: ClassVar[type[Settings]] = Settings
+    Settings: ClassVar[type[Settings]] = PruningSettings
 
     def __init__(self, **settings: Any) -> None:
         try:
             self.settings = self.Settings(**settings)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(sorted(self.Settings.model_fields))
+            fault = first_fault(error)
+            known = ", ".join(sorted(self.Settings.model_fields)) or "none"
+            said = "there is no such setting" if fault.unknown else fault.expected
             raise SettingsError(
-                f"method '{self.name}', setting '{where}' = {first['input']!r}: {first['msg']} "
-                f"(settings are {known})"
+                f"method '{self.name}', setting '{fault.where}' = {fault.found!r}: {said} "
+                f"(settings are: {known})"
             ) from error
 
     @final
@@ -196,6 +209,7 @@ class Method(ABC):
             SettingsError: `base` is protected already, or a target is missing.
             DataInvalidError: source and model or target don't fit each other.
             ConstraintError: no checkpoint kept the source accuracy.
+            TrainingDivergedError: the loss or the weights became non-finite.
             OutputError: `checkpoint` holds another run, is not writable or full.
         """
         given = base if isinstance(base, Release) else unprotected(base, source, seed)
@@ -206,7 +220,7 @@ class Method(ABC):
             )
         check_fit(given, source, targets)
         if self.needs_target and not targets:
-            raise SettingsError(f"method '{self.name}' needs a target: add --target NAME")
+            raise SettingsError(f"method '{self.name}' needs a target: name one")
         point = self._checkpoint(checkpoint, given, source, targets, seed, device)
         model = given.model.copy().to(device)
         # Whoever trained a head on a frozen encoder may have left it so; a thief will not.
@@ -276,9 +290,11 @@ class Method(ABC):
             )
         model.module.eval()
         record = measure(model, source)
-        drop = 100 * (given.card.source.validation - record.validation)
-        if self.keeps_constraint and drop > self.settings.max_source_drop + 1e-9:
-            raise ConstraintError(drop, self.settings.max_source_drop)
+        # Controls are measured whatever they lose; a defence must keep its promise.
+        if isinstance(self.settings, ConstrainedSettings):
+            drop = 100 * (given.card.source.validation - record.validation)
+            if drop > self.settings.max_source_drop + 1e-9:
+                raise ConstraintError(drop, self.settings.max_source_drop)
         card = Card(
             method=self.name,
             preset=self.preset,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ntprune.methods.base import Defence, Method, Outcome
+from ntprune.methods.base import Defence, Method, Outcome, Settings
 from ntprune.methods.registry import method
 from ntprune.sparsity import MaskSet
 
@@ -16,6 +16,7 @@ class Unprotected(Method):
     name = "none"
     summary = "the unprotected model"
     reference = "control"
+    Settings = Settings
 
     def run(self, work: Defence) -> Outcome:
         """Masks that keep everything."""

@@ -23,7 +23,7 @@ from ntprune.engine import (
     stream_seed,
     train,
 )
-from ntprune.errors import SettingsError
+from ntprune.errors import SettingsError, first_fault
 from ntprune.methods.base import steps_for, unprotected
 from ntprune.models import Model, ModelSpec, Preprocessing
 from ntprune.release import Release
@@ -50,7 +50,7 @@ def pretrain(
         source: its `owner_train` split is trained on, its `owner_validation` split chooses.
         epochs: passes over the training images.
         lr: peak of a one-cycle schedule of AdamW.
-        batch: images a step.
+        batch: images a step, at least 2.
         width: channels of the first stage, where the architecture has the choice.
         size: pixels the network reads; the domain's own size if not given.
         stem: `small` or `imagenet`; by default `small` below 96 pixels, where there is resolution
@@ -65,16 +65,20 @@ def pretrain(
     Raises:
         UnknownNameError: no such architecture.
         SettingsError: a setting outside its range, or images too small for the architecture.
+        DataInvalidError: the source is unsound.
+        TrainingDivergedError: the loss was not finite at the end.
     """
     require_domain(source, "source")
     if not 0 < lr < math.inf:
-        raise SettingsError(f"--lr {lr:g}: expected a positive number, for instance 3e-3")
+        raise SettingsError(f"lr {lr:g}: expected a positive number, for instance 3e-3")
     if not 0 <= epochs < math.inf:
-        raise SettingsError(f"--epochs {epochs:g}: expected a number of passes, for instance 10")
+        raise SettingsError(f"epochs {epochs:g}: expected a number of passes, for instance 10")
+    if batch < 2:
+        raise SettingsError(f"batch {batch}: expected at least 2 images, as BatchNorm needs them")
     images = source.owner_train.images
     size = source.size if size is None else size
     if size not in SIZES:
-        raise SettingsError(f"--size {size}: expected {SIZES[0]} to {SIZES[-1]} pixels")
+        raise SettingsError(f"size {size}: expected {SIZES[0]} to {SIZES[-1]} pixels")
     try:
         spec = ModelSpec.model_validate(
             {
@@ -86,9 +90,8 @@ def pretrain(
             }
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"--{where} {first['input']}: {first['msg']}") from error
+        fault = first_fault(error)
+        raise SettingsError(f"{fault.where} {fault.found}: {fault.expected}") from error
     model = Model.fresh(spec, stream_seed(seed, "pretrain", "init")).to(resolve_device(device))
     _check_size(model)
     data = Resident.of(source.owner_train, model.preprocessing, model.device)
@@ -138,7 +141,7 @@ def _check_size(model: Model) -> None:
         model(blank)
     except RuntimeError as error:
         raise SettingsError(
-            f"--size {pre.size}: {model.spec.architecture} cannot read images of this size "
-            f"({str(error).splitlines()[0]}): give a larger one, for instance --size 32"
+            f"size {pre.size}: {model.spec.architecture} cannot read images of this size "
+            f"({str(error).splitlines()[0]}): give a larger one, for instance 32"
         ) from error
     model.module.train()

@@ -51,6 +51,7 @@ def protect(
             already, or no model or domain at all.
         DataInvalidError: a domain is unsound, or model, source and target don't fit each other.
         ConstraintError: the source accuracy could not be kept.
+        TrainingDivergedError: the loss or the weights became non-finite.
         OutputError: `checkpoint` holds another run, is not writable or full.
     """
     if not isinstance(model, Release | Model):

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from ntprune.engine import Batches, generator, reestimate_batchnorm, train
-from ntprune.methods.base import Defence, Method, Outcome, Settings
+from ntprune.methods.base import Defence, Method, Outcome, PruningSettings
 from ntprune.sparsity import MaskSet
 
 
-class SourceOnlySettings(Settings):
+class SourceOnlySettings(PruningSettings):
     """Settings of the source-only controls.
 
     Attributes:

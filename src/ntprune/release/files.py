@@ -17,7 +17,13 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ntprune.errors import ModelMismatchError, OutputError, ReleaseInvalidError, reading
+from ntprune.errors import (
+    ModelMismatchError,
+    OutputError,
+    ReleaseInvalidError,
+    first_fault,
+    reading,
+)
 from ntprune.models import Model
 from ntprune.release.atomic import require_new, sha256, write_file, write_folder
 from ntprune.release.card import Card
@@ -165,11 +171,10 @@ def read_card(path: Path) -> Card:
     try:
         return Card.model_validate_json(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        fault = first_fault(error)
         raise ReleaseInvalidError(
-            f"{file} is not a card of this version ({where}: {first['msg']}): restore it from the "
-            "original release"
+            f"{file} is not a card of this version ({fault.where}: {fault.expected}): restore it "
+            "from the original release"
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ntprune.audit.schema import Report
-from ntprune.errors import AuditError, reading
+from ntprune.errors import AuditError, first_fault, reading
 from ntprune.release.card import Card
 
 REPORT, HISTORY = "report.json", "history.json"
@@ -54,11 +54,11 @@ def load(folder: Path) -> Audit:
         report = Report.model_validate(data)
         card = Card.model_validate(report.release)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        fault = first_fault(error)
         inside = "release." if error.title == Card.__name__ else ""
         raise AuditError(
-            f"{file} is not an audit of this version ({inside}{where}: {first['msg']}): {_AGAIN}"
+            f"{file} is not an audit of this version ({inside}{fault.where}: {fault.expected}): "
+            f"{_AGAIN}"
         ) from error
     _check_lengths(file, report)
     return Audit(folder, report, card, _history(folder / HISTORY))

@@ -101,7 +101,7 @@ def test_a_state_is_taken_up_again() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"weights": (1, 0)}, "'weights.1' = 0: Input should be greater than 0"),
+        ({"weights": (1, 0)}, "'weights.1' = 0: expected greater than 0"),
         ({"weights": (1, math.inf)}, "'weights.1' = inf"),
         ({"weights": (1, 2), "combine": "worst"}, "'weights'.*leave the weights out"),
         ({"combine": "best"}, "'combine' = 'best'"),

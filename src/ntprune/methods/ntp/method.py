@@ -22,7 +22,6 @@ class NTP(Method):
     summary = "ADMM pruning against target accuracy and features, then against simulated thieves"
     reference = "Ding et al., ECCV 2024 (arXiv 2410.08015)"
     needs_target = True
-    keeps_constraint = True
     Settings = NTPSettings
     settings: NTPSettings
 

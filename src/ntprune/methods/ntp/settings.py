@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ntprune.methods.base import Settings
+from ntprune.methods.base import ConstrainedSettings
 
 
-class NTPSettings(Settings):
+class NTPSettings(ConstrainedSettings):
     """Settings of `ntp`.
 
     Attributes:

@@ -27,7 +27,6 @@ class PaperNTP(Method):
     summary = "ntp as its authors run it: their objective, updates, settings and stopping rule"
     reference = "Ding et al., ECCV 2024 (arXiv 2410.08015)"
     needs_target = True
-    keeps_constraint = True
     Settings = PaperSettings
     settings: PaperSettings
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ntprune.methods.base import Settings
+from ntprune.methods.base import ConstrainedSettings
 
 
-class PaperSettings(Settings):
+class PaperSettings(ConstrainedSettings):
     """Settings of the preset `paper`. The switches take deviations from the textbook back.
 
     Attributes:
