@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.attacks.thefts import START, pruned, resident, state, steal, tampered
+from tests.release.toys import toy
 
-from ntprune.engine import reestimate_batchnorm
+from ntprune.attacks import make_attack
+from ntprune.engine import Resident, reestimate_batchnorm
 
 
 def test_regrowth_fills_every_zero_and_leaves_the_rest() -> None:
@@ -47,6 +49,22 @@ def test_shrink_and_perturb_is_half_old_and_half_fresh() -> None:
             assert value.abs().max() <= bound * 1.001, "not torch's initialisation of a convolution"
         elif name.startswith("features") and name.endswith("weight"):
             torch.testing.assert_close(value, torch.ones_like(value))
+
+
+@pytest.mark.parametrize("name", ["null", "finetune", "masked", "regrow"])
+def test_the_head_follows_the_class_names_and_not_their_order(name: str) -> None:
+    """A target that lists the source's classes in another order is no reason to lose the head."""
+    release, samples = pruned(), resident(1, 60)
+    classes = toy(1).classes
+    order = [2, 0, 3, 1]
+    moved = Resident(samples.images, torch.tensor(order).argsort()[samples.labels])
+    names = tuple(classes[i] for i in order)
+    attack = make_attack(name)
+    assert attack.applies(release, names)
+    one = attack(release, samples, classes, **START).model
+    two = attack(release, moved, names, **START).model
+    assert two.spec.classes == names
+    torch.testing.assert_close(one(samples.images)[:, order], two(samples.images))
 
 
 def test_bn_finetune_starts_from_the_targets_statistics_and_holds_them() -> None:

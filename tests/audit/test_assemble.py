@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from tests.audit.evidence import QUIET
 from tests.release.toys import CLASSES, PROTOCOL, protected, toy
 
 from ntprune.audit.assemble import Findings, assemble
@@ -49,7 +50,7 @@ def findings() -> Findings:
         for seed in (0, 1)
     ]
     singles = {
-        name: {"accuracy": accuracy, "sparsity": sparsity}
+        name: {"accuracy": accuracy, "sparsity": sparsity, **QUIET}
         for name, accuracy, sparsity in (
             ("release", 0.9, 0.8),
             ("unprotected", 0.95, 0.0),
@@ -115,8 +116,6 @@ def test_void() -> None:
 
 
 def test_scales_reach_the_flags() -> None:
-    """Where the ledger is older than they are, there is nothing to say."""
-
     def raised(given: Findings) -> set[str]:
         return {flag.name for flag in report(given).flags}
 
@@ -127,6 +126,17 @@ def test_scales_reach_the_flags() -> None:
     assert "unusual-scale" not in raised(given)
     given.singles["unprotected"]["whole_scales"]["a"] = 0.1
     assert "unusual-scale" in raised(given)
+
+
+def test_a_single_channel_reaches_the_flags() -> None:
+    given = findings()
+    given.singles["release"] |= {"lone": {"n.bias": 31.0}}
+    given.singles["unprotected"] |= {"lone": {"n.bias": 3.0}}
+    (flag,) = (flag for flag in report(given).flags if flag.name == "unusual-scale")
+    assert "single channels far outside" in flag.message
+    assert "n.bias" in flag.message
+    given.singles["unprotected"] |= {"lone": {"n.bias": 4.0}}
+    assert "unusual-scale" not in {flag.name for flag in report(given).flags}, "it was so before"
 
 
 def test_the_order_of_results_does_not_matter() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from tests.release.toys import PROTOCOL, toy
 
@@ -60,6 +61,12 @@ def test_the_recipe_stays() -> None:
     assert (rules.recipe, rules.seeds) == (STANDARD.recipe, STANDARD.seeds)
 
 
+def test_budgets_may_come_from_numpy() -> None:
+    _, grid = Reduction(budgets=np.array([64, 8])).of(STANDARD, toy(1))  # type: ignore[arg-type]
+    assert grid == [8, 64]
+    assert all(type(count) is int for count in grid)
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -68,6 +75,7 @@ def test_the_recipe_stays() -> None:
         ({"controls": ["unprotected", "ntp"]}, "standard/1 has no control 'ntp': choose from unp"),
         ({"controls": ["null"]}, "controls must name 'unprotected'"),
         ({"budgets": [8]}, "at least two different counts"),
+        ({"budgets": [8.5, 64]}, "found .8.5, 64., expected whole numbers"),
     ],
 )
 def test_what_cannot_be_is_refused(what: dict[str, object], words: str) -> None:

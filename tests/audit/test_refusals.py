@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.audit.small import Watched, run
-from tests.release.toys import base, files, tamper, toy
+from tests.release.toys import base, edit_card, files, tamper, toy
 
 import ntprune
 from ntprune.audit import audit, tasks
@@ -54,6 +54,19 @@ def test_what_is_refused_writes_nothing(folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder.with_name("released.owner"))
     refused(AuditError, r"found none at .*released\.owner.*--base", folder, out)
     assert not out.parent.exists()
+
+
+def test_other_classes_on_the_card_are_refused(folder: Path, tmp_path: Path) -> None:
+    """A thief whose target has the source's classes would be denied the released head."""
+    for place in (folder, folder.with_name("released.owner")):
+        edit_card(place, lambda card: card["model"].update(classes=["a", "b", "c", "d"]))
+    out = tmp_path / "out"
+    refused(DataInvalidError, "names the classes a, b, c, d, 'toy0' has flat", folder, out)
+    edit_card(folder, lambda card: card["model"].update(classes=list(toy(0).classes)))
+    refused(AuditError, "is not the model that", folder, out)
+    edit_card(folder, lambda card: card.update(base=None))
+    refused(AuditError, "is not the model that", folder, out)
+    assert not out.exists()
 
 
 def test_a_folder_in_use_is_refused(

@@ -18,6 +18,7 @@ from ntprune.audit.scales import (
     filter_directions,
     head_weights,
     kept_directions,
+    lone_channels,
     stray_statistics,
     weight_scales,
     whole_scales,
@@ -42,6 +43,8 @@ def flags(model: Model, base: Release, images: Resident) -> set[str]:
             "whole_scales": whole_scales(seen),
             "directions": filter_directions(seen.prunable()),
             "head_directions": filter_directions(head_weights(seen)),
+            "lone": lone_channels(seen)
+            | {name: stray.farthest for name, stray in stray_statistics(seen, images).items()},
         }
         for seen in (model, base.model)
     )
@@ -49,8 +52,8 @@ def flags(model: Model, base: Release, images: Resident) -> set[str]:
         what: {name: (value, bare[what][name]) for name, value in values.items()}
         for what, values in ours.items()
     }
-    found["strays"] = stray_statistics(model, images)
-    return {flag.name for flag in raise_flags(replace(CALM, **found))}
+    shares = {name: stray.share for name, stray in stray_statistics(model, images).items()}
+    return {flag.name for flag in raise_flags(replace(CALM, **found, strays=shares))}
 
 
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
@@ -181,7 +184,49 @@ def test_a_file_may_hold_anything(value: float, tiny_base: Release, images: Resi
         model.encoder[1].running_var.fill_(value)
     assert weight_scales(model)["features.0.weight"] == (1.0 if value < 0 else 0.0)
     assert filter_directions(model.prunable()).keys() == model.prunable().keys()
-    assert stray_statistics(model, images)["features.1"] == 1.0
+    assert stray_statistics(model, images)["features.1"].share == 1.0
+
+
+def blinding_mean(model: Model) -> None:
+    """The running average needs hundreds of steps to come back from it."""
+    model.encoder[1].running_mean[0] = -1e9
+
+
+def blinding_shift(model: Model) -> None:
+    """Its neighbours drown in what it sends on, as soon as a weight that reads it moves."""
+    model.encoder[1].bias[0] = 1e10
+
+
+def decoy(model: Model) -> None:
+    """All channels but one next to nothing; that one keeps the layer's size."""
+    size = model.encoder[4].weight.square().mean().sqrt() * len(model.encoder[4].weight) ** 0.5
+    model.encoder[4].weight.mul_(1e-8)
+    model.encoder[4].weight[0] = size
+
+
+def long_filter(model: Model) -> None:
+    """Its learning rate is next to nothing beside that of the others."""
+    model.encoder[3].weight[0].mul_(100)
+
+
+@pytest.mark.parametrize("poison", [blinding_mean, blinding_shift, decoy, long_filter])
+@torch.no_grad()
+def test_a_single_poisoned_channel_is_seen(
+    poison: Callable[[Model], None], tiny_base: Release, images: Resident
+) -> None:
+    """Each in a channel that nothing reads, so that the source accuracy stays."""
+    model = tiny_base.model.copy()
+    poison(model)
+    assert "unusual-scale" in flags(model, tiny_base, images)
+
+
+def test_images_that_come_sorted_by_class_raise_nothing(
+    tiny_base: Release, images: Resident
+) -> None:
+    first = images.labels.argsort(stable=True)
+    again = Resident(images.images[first], images.labels[first])
+    few = stray_statistics(tiny_base.model, again, limit=len(images) // 4)
+    assert max(stray.share for stray in few.values()) <= 0.25
 
 
 def test_the_model_is_only_looked_at(tiny_base: Release, images: Resident) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.audit.evidence import QUIET
 from tests.release.toys import CLASSES, protected, toy
 from tests.report.factory import write
 
@@ -35,7 +36,7 @@ def report(rules: Protocol) -> Report:
         for n in BUDGETS
         for seed in rules.thieves
     ]
-    single = {"accuracy": 0.9, "sparsity": 0.5}
+    single = {"accuracy": 0.9, "sparsity": 0.5, **QUIET}
     singles = dict.fromkeys(("release", *rules.controls), single)
     plan = Plan(rules, BUDGETS, "t", "s", CLASSES, protected(toy(0), toy(1)), "b")
     return assemble(plan, Findings(points, singles, []), "toy0", "toy1")

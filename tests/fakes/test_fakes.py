@@ -76,7 +76,7 @@ def test_a_card_that_denies_the_mask_is_refused(
     with pytest.raises(ReleaseInvalidError) as refused:
         prepare(place, target, source=source)
     assert str(refused.value) == (
-        f"{place}: 90.0 % of the weights are zero, but the masks cover only 0.0 %: release it "
+        f"{place}: 90.0 % of the weights are zero or next to it, the masks cover 0.0 %: "
         "with the masks that it was pruned by"
     )
 

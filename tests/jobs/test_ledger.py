@@ -52,6 +52,14 @@ def test_put_and_get(tmp_path: Path) -> None:
     assert [path.name for path in ledger.folder.iterdir()] == [f"{job(1).id}.json"]
 
 
+def test_the_result_of_another_job_is_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.put(job(1), {"accuracy": 0.9})
+    (tmp_path / f"{job(1).id}.json").rename(tmp_path / f"{job(2).id}.json")
+    with pytest.raises(AuditError, match="is damaged: delete it"):
+        ledger.get(job(2))
+
+
 def test_missing_names_each_once_in_order(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.put(job(2), {})

@@ -52,6 +52,10 @@ def entry(**changes: Any) -> Callable[[Path], None]:
     return lambda f: edit_card(f, lambda c: c["model"]["preprocessing"].update(changes))
 
 
+def both(*changes: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda folder: [change(folder) for change in changes]
+
+
 def write(file: str, content: bytes) -> Callable[[Path], object]:
     return lambda folder: (folder / file).write_bytes(content)
 
@@ -72,6 +76,20 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "sparsity, too high": (card(sparsity=0.95), "claims sparsity 0.9500, the file has 0.80"),
     "sparsity, too low": (card(sparsity=0.5), "claims sparsity 0.5000"),
     "a revived weight": (revive, "a masked weight is not zero"),
+    "zeros by another name": (
+        both(
+            resealed(
+                WEIGHTS, lambda t: [w.add_(1e-20 * (w == 0)) for w in t.values() if w.dim() > 1]
+            ),
+            resealed(MASKS, lambda t: [m.fill_(True) for m in t.values()]),
+            card(sparsity=0.0),
+        ),
+        "80.0 % of the weights are zero or next to it, the masks cover 0.0 %",
+    ),
+    "a weight that is no number": (
+        resealed(WEIGHTS, lambda t: t[SCALE].fill_(float("-inf"))),
+        "'features.1.weight' holds values that are not finite",
+    ),
     "a mask left out": (resealed(MASKS, lambda t: t.pop(FIRST)), "masks are not those"),
     "a mask of the head": (
         resealed(MASKS, lambda t: t.update({HEAD: torch.ones(4, 16, dtype=torch.bool)})),

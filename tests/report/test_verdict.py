@@ -35,6 +35,7 @@ def test_protected() -> None:
         (report(-0.007, half=0.007), "protected", "interval −1.4 to 0.0"),
         (report(-0.002), "open", "cannot be ruled out"),
         (report(flags=[flag("polite-protocol")]), "open", "nothing follows for one who does not"),
+        (report(flags=[flag("unusual-scale")]), "open", "blocks fine-tuning without removing"),
         (report(0.2, flags=[flag("polite-protocol")]), "unprotected", "no more"),
         (single_run(report(-0.05)), "open", "no interval from these runs"),
         (report(0.03), "partly", "% of the head start"),

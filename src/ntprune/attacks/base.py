@@ -117,13 +117,16 @@ class Attack(ABC):
     @classmethod
     def applies(cls, release: Release, classes: tuple[str, ...]) -> bool:
         """Whether the attack can be made on `release` for a target with `classes`."""
-        return cls.threat.head != "kept" or release.model.spec.classes == classes
+        return cls.threat.head != "kept" or set(release.model.spec.classes) == set(classes)
 
     def _start(self, release: Release, classes: tuple[str, ...], seed: int) -> Model:
-        known = release.model.spec.classes == classes
-        if self.threat.head == "kept" or (self.threat.head == "any" and known):
-            return release.model.copy()
-        return release.model.new_head(classes, seed)
+        stolen = release.model
+        if self.threat.head == "none":
+            return Model.fresh(stolen.spec.model_copy(update={"classes": classes}), seed)
+        if self.threat.head == "new" or set(stolen.spec.classes) != set(classes):
+            return stolen.new_head(classes, seed)
+        # A thief reads class names: their order is none of the owner's defences.
+        return stolen.copy() if stolen.spec.classes == classes else stolen.reordered(classes)
 
     def _check(self, samples: Resident, classes: int, what: str) -> None:
         if len(samples) == 0:

@@ -10,8 +10,6 @@ from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.engine import TrainLog
-from ntprune.models import Model
-from ntprune.release import Release
 
 
 @attack
@@ -46,6 +44,3 @@ class Distill(Attack):
             return F.cross_entropy(student.head(features), labels) + distance
 
         return theft.train(objective=objective)
-
-    def _start(self, release: Release, classes: tuple[str, ...], seed: int) -> Model:
-        return Model.fresh(release.model.spec.model_copy(update={"classes": classes}), seed)

@@ -144,7 +144,9 @@ def _remedy(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
     about half of its inputs.
     """
     low, high = _USUAL
-    alive = std > 1e-6 * std.max()
+    # In the median, not the largest: one decoy must not make all others look dead.
+    some = std[std > 0]
+    alive = std > 1e-6 * (some.median() if len(some) else 0)
     level = std[alive].median() if bool(alive.any()) else std.new_ones(())
     scale = torch.where((level < low) | (level > high), 1 / level, 1.0).expand_as(std)
     own = std * scale

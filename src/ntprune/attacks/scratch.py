@@ -6,8 +6,6 @@ from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.engine import TrainLog
-from ntprune.models import Model
-from ntprune.release import Release
 
 
 @attack
@@ -28,6 +26,3 @@ class Scratch(Attack):
     def run(self, theft: Theft) -> TrainLog:
         """Cross-entropy on the samples under a one-cycle schedule."""
         return theft.train()
-
-    def _start(self, release: Release, classes: tuple[str, ...], seed: int) -> Model:
-        return Model.fresh(release.model.spec.model_copy(update={"classes": classes}), seed)

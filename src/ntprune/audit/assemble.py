@@ -102,7 +102,8 @@ def assemble(
             whole_scales=_beside(findings, "whole_scales"),
             directions=_beside(findings, "directions"),
             head_directions=_beside(findings, "head_directions"),
-            strays=findings.singles["release"].get("strays", {}),
+            strays=findings.singles["release"]["strays"],
+            lone=_beside(findings, "lone"),
         )
     )
     return Report(
@@ -138,11 +139,8 @@ def _threats(plan: Plan) -> dict[str, ThreatModel]:
 
 
 def _beside(findings: Findings, what: str) -> dict[str, tuple[Any, Any]]:
-    """What a job says of each weight in the release and in the unprotected model.
-
-    Ledgers of older versions may not have it.
-    """
-    released, bare = (findings.singles[s].get(what, {}) for s in ("release", "unprotected"))
+    """What a job says of each weight in the release and in the unprotected model."""
+    released, bare = (findings.singles[s][what] for s in ("release", "unprotected"))
     return {name: (ours, bare[name]) for name, ours in released.items() if name in bare}
 
 

@@ -29,6 +29,8 @@ class Evidence:
             it.
         strays: of each BatchNorm of the release, the share of channels whose running statistics
             are not those of source images.
+        lone: of each weight, bias and BatchNorm's statistics (`.running`), how far one channel
+            stands out, in the release and in the unprotected model.
         missing: what could not be measured.
     """
 
@@ -46,6 +48,7 @@ class Evidence:
     directions: dict[str, tuple[str, str]] = field(default_factory=dict)
     head_directions: dict[str, tuple[str, str]] = field(default_factory=dict)
     strays: dict[str, float] = field(default_factory=dict)
+    lone: dict[str, tuple[float, float]] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
 
 

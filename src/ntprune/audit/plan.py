@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,17 @@ class Plan:
         """SHA-256 of the released weights."""
         return self.release.card.weights_sha256
 
+    def about(self, weights: str) -> str:
+        """SHA-256 of what else a job reads of the file with those `weights`.
+
+        Classes, preprocessing and masks change what comes of the same weights. Controls have the
+        masks that they were trained with.
+        """
+        card = self.release.card
+        masks = card.masks_sha256 if weights == self.weights else None
+        text = json.dumps([card.model.model_dump(mode="json"), masks], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     @cached_property
     def network(self) -> str:
         """SHA-256 of the network's structure, and of its code as far as that is the user's own.
@@ -66,6 +78,7 @@ class Plan:
             "target": self.target,
             "source": self.source,
             "release": self.weights,
+            "card": self.about(self.weights),
             "base": self.base,
         }
 
@@ -81,6 +94,7 @@ class Plan:
                     "method": name,
                     "settings": settings,
                     "base": self.base,
+                    "card": self.about(self.base),
                     "source": self.source,
                     "seed": card.seed,
                     "network": self.network,
@@ -93,13 +107,14 @@ class Plan:
 
     def source_job(self, weights: str) -> Job:
         """Source test accuracy of the file with those weights."""
-        spec = {"release": weights, "source": self.source, "network": self.network}
-        return Job(_SOURCE, spec)
+        return Job(_SOURCE, self._file(weights) | {"source": self.source})
 
     def null_job(self) -> Job:
         """The release on the target without any training."""
-        spec = {"release": self.weights, "target": self.target, "network": self.network}
-        return Job(_NULL, spec)
+        return Job(_NULL, self._file(self.weights) | {"target": self.target})
+
+    def _file(self, weights: str) -> dict[str, Any]:
+        return {"release": weights, "card": self.about(weights), "network": self.network}
 
     def attacks_on(self, subject: str) -> list[str]:
         """Attacks on the release or on a control that can be made."""
@@ -162,6 +177,7 @@ class Plan:
                 {
                     "attack": kind,
                     "release": weights,
+                    "card": self.about(weights) if weights else None,
                     "model": model.model_dump(mode="json") if model else None,
                     "code": code,
                     "network": self.network,

@@ -11,11 +11,11 @@ from ntprune.audit.plan import Plan
 from ntprune.audit.protocol import PROTOCOLS, Protocol
 from ntprune.audit.protocol import protocol as find_protocol
 from ntprune.audit.reduce import Reduction
-from ntprune.domains import Domain, domain, require_content, require_domain
+from ntprune.domains import Domain, domain, require_domain
 from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
 from ntprune.release import Release, load
 from ntprune.release.atomic import write_file
-from ntprune.release.check import check_zeros
+from ntprune.release.check import check_zeros, require_source
 from ntprune.release.files import owner_folder
 
 
@@ -54,7 +54,8 @@ def prepare(
         ReleaseInvalidError: the release is missing, damaged or was changed, or its masks and its
             card don't go with its zeros.
         AuditError: the unprotected model is not at hand.
-        DataInvalidError: the target is the source, or the source's data is other data.
+        DataInvalidError: the target is the source, or the source's data or classes are others than
+            the card's.
         SettingsError: budgets that the pool can't serve, no attack that can be made, or a source
             or target that is no domain.
     """
@@ -156,10 +157,8 @@ def _base(path: Path, released: Release, base: str | Path | None) -> tuple[Relea
             f"{place} is protected itself ({unprotected.card.called}) and can't be the control: "
             "give the folder of the unprotected model with --base"
         )
-    if released.card.base is not None and (
-        unprotected.card.source != released.card.base
-        or unprotected.card.model != released.card.model
-    ):
+    made_from = released.card.base if released.card.method != "none" else unprotected.card.source
+    if unprotected.card.source != made_from or unprotected.card.model != released.card.model:
         raise AuditError(
             f"{place} is not the model that {path} was made from (its card says otherwise): give "
             "the right folder with --base"
@@ -170,5 +169,5 @@ def _base(path: Path, released: Release, base: str | Path | None) -> tuple[Relea
 def _source(released: Release, source: Domain | None, root: str | Path | None) -> Domain:
     record = released.card.source
     source = source or domain(record.name, root)
-    require_content(source, record.content_hash, "the release's card")
+    require_source(released.card, source)
     return source

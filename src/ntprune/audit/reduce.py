@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,13 @@ class Reduction:
         pool = len(target.pool)
         if isinstance(self.budgets, str):
             raise SettingsError(f"budgets: found {self.budgets!r}, expected counts such as [8, 64]")
-        grid = sorted(set(self.budgets or ()))
+        given = [] if self.budgets is None else list(self.budgets)
+        try:
+            grid = sorted({operator.index(count) for count in given})
+        except TypeError as error:
+            raise SettingsError(
+                f"budgets: found {given}, expected whole numbers such as [8, 64]"
+            ) from error
         if len(grid) < 2 or grid[0] < FEWEST:
             raise SettingsError(
                 f"budgets {', '.join(map(str, grid))}: expected at least two different counts, "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ _UNIT = 1 / 32
 _CLOSE = 2 - 2 * 0.99
 # Fewer survivors of a mask than this may have any scale.
 _FEW = 16
+# What stands for more than JSON can say.
+_ENDLESS = 1e30
 
 
 @torch.no_grad()
@@ -51,6 +54,42 @@ def weight_scales(model: Model) -> dict[str, float]:
 def whole_scales(model: Model) -> dict[str, float]:
     """Root mean square of all entries of every weight, zeros included, by name."""
     return {name: _size(value) for name, value in _weights(model)}
+
+
+@torch.no_grad()
+def lone_channels(model: Model) -> dict[str, float]:
+    """How far the channel that stands out most stands out of its layer, by name of the parameter.
+
+    Of a weight, the length of the longest filter in the median length of those that are not zero;
+    of a bias, its largest value in that length, or in the median bias where this is larger. One
+    channel that nothing reads can carry a value that blinds all others as soon as a thief trains.
+    """
+    found = {}
+    for name, layer in model.module.named_modules():
+        weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
+        if not isinstance(weight, nn.Parameter):
+            continue
+        lengths = weight.detach().to(widest(weight.device)).flatten(1 if weight.dim() > 1 else 0)
+        lengths = lengths.square().mean(1).sqrt() if weight.dim() > 1 else lengths.abs()
+        usual = _median(lengths)
+        found[f"{name}.weight"] = _ratio(lengths.max(), usual)
+        if isinstance(bias, nn.Parameter):
+            sizes = bias.detach().to(widest(bias.device)).abs()
+            found[f"{name}.bias"] = _ratio(sizes.max(), torch.maximum(usual, _median(sizes)))
+    return found
+
+
+def _median(values: Tensor) -> Tensor:
+    """Of those that are not zero; 0 of none."""
+    alive = values[values > 0]
+    return alive.median() if len(alive) else values.new_zeros(())
+
+
+def _ratio(largest: Tensor, usual: Tensor) -> float:
+    """`largest / usual`, 1 where both are zero, and `_ENDLESS` for what is not finite."""
+    if not largest > 0:
+        return 1.0 if largest == 0 else _ENDLESS
+    return min(float((largest / usual).nan_to_num(_ENDLESS, _ENDLESS)), _ENDLESS)
 
 
 def _weights(model: Model) -> Iterator[tuple[str, Tensor]]:
@@ -115,15 +154,29 @@ def _read(text: str) -> NDArray[np.float64]:
     return _UNIT * steps.reshape(-1, _DRAWS).astype(np.float64)
 
 
+class Stray(NamedTuple):
+    """What images say of the running statistics of one BatchNorm.
+
+    Attributes:
+        share: of its channels that the images refute, 0 to 1.
+        farthest: of all channels, how far the mean is off in standard deviations, or the factor by
+            which the standard deviation is, whichever is largest.
+    """
+
+    share: float
+    farthest: float
+
+
 @torch.no_grad()
-def stray_statistics(model: Model, data: Resident, limit: int = 512) -> dict[str, float]:
-    """Of each BatchNorm, the share (0 to 1) of channels whose running statistics `data` refute.
+def stray_statistics(model: Model, data: Resident, limit: int = 512) -> dict[str, Stray]:
+    """Of each BatchNorm, how far its running statistics are from those of `data`, by its name.
 
     Args:
         model: looked at in eval mode; not changed.
-        data: source images; the first `limit` of them, fewer of large ones.
+        data: source images; `limit` of them, fewer of large ones, drawn in a fixed way: folders
+            and arrays often come sorted by class.
     """
-    found: dict[str, float] = {}
+    found: dict[str, Stray] = {}
     hooks = [
         layer.register_forward_pre_hook(_looking(name, found))
         for name, layer in model.module.named_modules()
@@ -131,14 +184,16 @@ def stray_statistics(model: Model, data: Resident, limit: int = 512) -> dict[str
     ]
     was_training = model.module.training
     model.module.eval()
-    model(data.images[: at_once(limit, data.images.shape[-1])])
+    order = torch.randperm(len(data), generator=generator(0, "strays"))
+    count = at_once(limit, data.images.shape[-1])
+    model(data.images[order[:count].to(data.images.device)])
     model.module.train(was_training)
     for hook in hooks:
         hook.remove()
     return found
 
 
-def _looking(name: str, found: dict[str, float]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+def _looking(name: str, found: dict[str, Stray]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
     def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, _BatchNorm)
         assert layer.running_mean is not None
@@ -148,9 +203,9 @@ def _looking(name: str, found: dict[str, float]) -> Callable[[nn.Module, tuple[T
         wide = (layer.running_var.to(exact) + layer.eps).sqrt()
         # The file may hold anything: a negative or non-finite statistic strays, too.
         factor = (seen.var(1) + layer.eps).sqrt() / wide
-        near = ((seen.mean(1) - layer.running_mean).abs() <= wide) & (
-            (factor - 1 / _FACTOR) * (factor - _FACTOR) <= 0
-        )
-        found[name] = float((~near).to(exact).mean())
+        off = (seen.mean(1) - layer.running_mean).abs() / wide
+        near = (off <= 1) & ((factor - 1 / _FACTOR) * (factor - _FACTOR) <= 0)
+        worst = torch.stack((off, factor, 1 / factor)).nan_to_num(_ENDLESS, _ENDLESS).max()
+        found[name] = Stray(float((~near).to(exact).mean()), min(float(worst), _ENDLESS))
 
     return look

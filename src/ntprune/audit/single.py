@@ -8,11 +8,12 @@ from pathlib import Path
 from ntprune.attacks import Attack, Stolen, attack_class, make_attack
 from ntprune.audit.protocol import FEWEST, QUICK
 from ntprune.audit.subsets import source_subset, subset
-from ntprune.domains import Domain, domain, require_content, require_domain
+from ntprune.domains import Domain, domain, require_domain
 from ntprune.engine import Optimiser, Resident, accuracy, require_known, resolve_device
 from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.models import Model
 from ntprune.release import Release, load
+from ntprune.release.check import require_source
 
 
 @dataclass(frozen=True)
@@ -125,5 +126,5 @@ def _source(released: Release, root: str | Path | None) -> Domain:
     if not record.name:
         raise AuditError("the release's card names no source: use an attack that needs none")
     source = domain(record.name, root)
-    require_content(source, record.content_hash, "the release's card")
+    require_source(released.card, source)
     return source

@@ -15,6 +15,7 @@ from ntprune.audit.protocol import Recipe
 from ntprune.audit.scales import (
     filter_directions,
     head_weights,
+    lone_channels,
     stray_statistics,
     weight_scales,
     whole_scales,
@@ -38,9 +39,9 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
 
     Spec: `attack`, `release` (SHA-256 of the weights, or null for an attack that uses none),
     `model` (blueprint for an attack without a release), `target` (content hash), `n`, `seed`,
-    `recipe`, and for an attack that needs source images `source` (content hash). `code` and
-    `network`, here and below, tell attacks and networks of the user's own apart (`Plan`) and are
-    not read.
+    `recipe`, and for an attack that needs source images `source` (content hash). `card`, `code` and
+    `network`, here and below, tell apart files with the same weights, attacks and networks of the
+    user's own (`Plan`) and are not read.
 
     Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
     `lr`; `trials`; `first_loss` and `last_loss` of training and how far it was still `falling`;
@@ -100,6 +101,7 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     _, test = _resident(context, spec["source"], preprocessing)
     images = Store(context.store).get(spec["source"]).owner_validation
     held = Resident.of(images, preprocessing, test.labels.device)
+    strays = stray_statistics(release.model, held)
     return {
         "accuracy": accuracy(release.model, test),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
@@ -107,7 +109,9 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
         "whole_scales": whole_scales(release.model),
         "directions": filter_directions(release.model.prunable()),
         "head_directions": filter_directions(head_weights(release.model)),
-        "strays": stray_statistics(release.model, held),
+        "strays": {name: found.share for name, found in strays.items()},
+        "lone": lone_channels(release.model)
+        | {f"{name}.running": found.farthest for name, found in strays.items()},
         "steps": 0,
         "seconds": time.perf_counter() - start,
     }

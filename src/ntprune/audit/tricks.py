@@ -21,6 +21,9 @@ _MOST = 0.6
 _FAR = 10.0
 # Share of a layer's channels that may have statistics of their own.
 _STRAYS = 0.25
+# How far one channel may stand out of its layer. Of what was measured none does by more than 4
+# (weights and biases) or 2 (statistics).
+_ALONE = 30.0
 # Share of filters that makes an encoder the same one, for all that is done to the others.
 _NEARLY_ALL = 0.9
 # Mean gap by which a defence must beat a plain mask.
@@ -102,12 +105,14 @@ def unusual_scale(e: Evidence) -> Iterator[Flag]:
     large = [n for n, (ours, bare) in e.whole_scales.items() if ours > bare * _far(e, n)]
     small = [n for n, (ours, bare) in e.scales.items() if ours * _far(e, n) < bare]
     stray = [name for name, share in e.strays.items() if share > _STRAYS]
+    lone = [n for n, (ours, bare) in e.lone.items() if ours > _ALONE and ours > _FAR * bare]
     seen = [
         f"{words} ({', '.join(names)})"
         for words, names in (
             ("weights far larger than the unprotected model's", large),
             ("weights far smaller than the unprotected model's, or not finite", small),
             ("BatchNorm statistics that source images do not have", stray),
+            ("single channels far outside the rest of their layer or of what they read", lone),
         )
         if names
     ]

@@ -16,13 +16,17 @@ from ntprune.jobs.context import Context
 
 # To be raised with every change of what a job of the same spec returns: an attack, the search, the
 # form of a result. Finished jobs of other revisions are not found.
-REVISION = 5
+REVISION = 6
 _VERSIONS = {
     "ntprune": version("ntprune"),
     "revision": REVISION,
     "torch": torch.__version__,
     "torchvision": version("torchvision"),
 }
+
+
+def _canonical(document: dict[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,12 @@ class Job:
         of what an older one has left in a ledger.
         """
         document = {"function": self.function, "spec": self.spec, "versions": _VERSIONS}
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return hashlib.sha256(_canonical(document).encode()).hexdigest()[:32]
+
+    @property
+    def canonical(self) -> str:
+        """The spec as JSON, the same for the same values."""
+        return _canonical(self.spec)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Do the work in this process."""

@@ -30,11 +30,14 @@ class Ledger:
         """The result of `job`, or `None` if it has not been run.
 
         Raises:
-            AuditError: its file is damaged.
+            AuditError: its file is damaged, or of another job.
         """
         file = self._file(job)
         try:
-            result: dict[str, Any] = json.loads(file.read_bytes())["result"]
+            kept = json.loads(file.read_bytes())
+            result: dict[str, Any] = kept["result"]
+            if (kept["function"], kept["spec"]) != (job.function, json.loads(job.canonical)):
+                raise ValueError("of another job")
         except FileNotFoundError:
             return None
         except (ValueError, LookupError, TypeError) as error:

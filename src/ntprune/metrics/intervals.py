@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import DegenerateDataWarning, bootstrap, t
+from scipy.stats import t
 
 from ntprune.errors import SettingsError
 
 
 def paired_interval(
-    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Bootstrap interval of `mean(first - second)`, pairs resampled together.
-
-    Bias-corrected and accelerated (BCa) where that is defined, percentile where it is not, which is
-    so for curves at chance level, whose differences don't vary.
+    """Student's interval of `mean(first - second)`.
 
     Args:
         first, second: one value a seed, in the same order, at least two.
         confidence: in (0, 1).
-        seed: of the resampling.
 
     Returns:
         Lower and upper end.
@@ -40,31 +34,14 @@ def paired_interval(
         raise SettingsError(
             f"an interval needs at least two pairs, got shapes {a.shape} and {b.shape}"
         )
-    # Differences that are equal but for rounding have no spread to resample.
-    difference = np.round(a - b, 12)
-    ends = (np.nan, np.nan)
-    for kind in ("BCa", "percentile"):
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", DegenerateDataWarning)
-            warnings.simplefilter("ignore", RuntimeWarning)
-            interval = bootstrap(
-                (difference,),
-                np.mean,
-                confidence_level=confidence,
-                n_resamples=4999,
-                method=kind,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        ends = (float(interval.low), float(interval.high))
-        if np.isfinite(ends).all():
-            break
-    return ends
+    return mean_interval(a - b, confidence=confidence)
 
 
 def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of the mean of a few values.
 
-    For runs too few to resample: a bootstrap of three can't leave their range.
+    Not a bootstrap, which can't leave the range of the few values it draws from: of three normal
+    values its 95 % interval (BCa) holds the mean 73 times in a hundred, of five 85 times.
 
     Args:
         values: one a run, at least two.

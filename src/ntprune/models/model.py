@@ -87,6 +87,17 @@ class Model:
         fresh.encoder.load_state_dict(self.encoder.state_dict())
         return fresh
 
+    def reordered(self, classes: tuple[str, ...]) -> Model:
+        """A copy whose outputs come in the order of `classes`, which are its own in another."""
+        order = [self.spec.classes.index(name) for name in classes]
+        changed = self.copy()
+        changed.spec = self.spec.model_copy(update={"classes": classes})
+        classifier = [m for m in changed.head.modules() if isinstance(m, nn.Linear)][-1]
+        with torch.no_grad():
+            for parameter in classifier.parameters(recurse=False):
+                parameter.copy_(parameter[order])
+        return changed
+
     def __call__(self, batch: Tensor) -> Tensor:
         """Logits (N×classes) of a resized uint8 batch (N×C×H×W)."""
         logits: Tensor = self.head(self.encode(batch))

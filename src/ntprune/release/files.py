@@ -120,8 +120,8 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
     """Read a release, in eval mode. Nothing is unpickled; hashes are verified.
 
     Raises:
-        ReleaseInvalidError: a file is missing, unreadable, damaged, of another format, or was
-            changed after the card was written.
+        ReleaseInvalidError: a file is missing, unreadable, damaged, of another format, holds values
+            that are not finite, or was changed after the card was written.
         UnknownNameError: the architecture on the card is not known here; one that came from `wrap`
             is only where that was called.
         ModelMismatchError: the weights don't fit the architecture on the card.
@@ -140,6 +140,12 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
             if sha256(state) != wanted:
                 _explain_change(state)
     weights, masks = _read(path / WEIGHTS), _read(path / MASKS)
+    broken = [name for name, value in weights.items() if not value.isfinite().all()]
+    if broken:
+        raise ReleaseInvalidError(
+            f"{path / WEIGHTS}: '{broken[0]}' holds values that are not finite: no training that "
+            "went well leaves them, and whoever fine-tunes the file gets nothing else"
+        )
     model = Model.fresh(card.model, seed=0)
     try:
         model.module.load_state_dict(weights)
