@@ -77,7 +77,7 @@ def test_a_card_that_denies_the_mask_is_refused(
         prepare(place, target, source=source)
     assert str(refused.value) == (
         f"{place}: 90.0 % of the weights are zero or next to it, the masks cover 0.0 %: "
-        "with the masks that it was pruned by"
+        "release it with the masks that it was pruned by"
     )
 
 
