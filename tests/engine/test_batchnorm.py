@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ntprune.engine import Resident, reestimate_batchnorm
+from ntprune.engine import (
+    Resident,
+    kept_statistics,
+    rebase_statistics,
+    rebased_layers,
+    reestimate_batchnorm,
+)
 from ntprune.models import Model, ModelSpec, Preprocessing
 from ntprune.models.registry import Parts
 
@@ -118,3 +124,31 @@ def test_a_network_without_normalisation_is_left_alone() -> None:
     model = Model(Parts(nn.Sequential(encoder, head), encoder, head), spec)
     reestimate_batchnorm(model, images(5))
     assert model.module.training
+
+
+def test_kept_statistics_are_those_of_instance_norm_too() -> None:
+    layers = [
+        nn.BatchNorm2d(2),
+        nn.InstanceNorm2d(2, track_running_stats=True),
+        nn.BatchNorm2d(2, track_running_stats=False),
+    ]
+    net = nn.Sequential(*layers)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with kept_statistics(net):
+        net(torch.randn(4, 2, 3, 3) + 5)
+    after = net.state_dict()
+    assert all(torch.equal(before[n], after[n]) for n in before if "tracked" not in n)
+    net(torch.randn(4, 2, 3, 3) + 5)
+    assert not torch.equal(before["0.running_mean"], net.state_dict()["0.running_mean"])
+    assert not torch.equal(before["1.running_mean"], net.state_dict()["1.running_mean"])
+
+
+def test_a_norm_without_a_shift_cannot_make_up_for_other_statistics() -> None:
+    model = network()
+    plain = nn.BatchNorm2d(3)
+    plain.register_parameter("bias", None)  # as of `bias=False`, which older torch has not
+    model.encoder[1] = plain
+    assert plain not in rebased_layers(model)
+    assert len(rebased_layers(model)) == 2
+    rebase_statistics(model, images(16).images)
+    assert torch.equal(plain.running_mean, torch.zeros(3))

@@ -192,21 +192,59 @@ def test_a_network_that_takes_maps_apart_by_view() -> None:
     )
 
 
-@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
-@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
-def test_what_stands_in_for_a_weight_is_forgotten_too(
-    norm: Callable[[nn.Module], nn.Module],
-) -> None:
+def test_what_stands_in_for_a_weight_is_forgotten_too() -> None:
     torch.manual_seed(0)
     module = Own()
-    module.body[0] = norm(module.body[0])
-    module.tail[1] = norm(module.tail[1])
-    model = wrapped(module, name=f"with {norm.__name__}")
+    module.body[0] = nn.utils.spectral_norm(module.body[0])
+    module.tail[1] = nn.utils.spectral_norm(module.tail[1])
+    model = wrapped(module, name="spectral")
     old = dict(module.named_parameters())
     fresh = dict(Model.fresh(model.spec, 5).module.named_parameters())
     matrices = [name for name, p in old.items() if p.dim() > 1 and p.numel() > p.shape[0]]
     assert len(matrices) == 4
     assert [name for name in matrices if torch.equal(old[name], fresh[name])] == []
+
+
+def normed(norm: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    module = Own()
+    module.body[0] = norm(module.body[0])
+    return module
+
+
+def counting() -> nn.Module:
+    module = Own()
+    count = nn.Parameter(torch.zeros(1, dtype=torch.int64), requires_grad=False)
+    module.body.register_parameter("count", count)
+    return module
+
+
+class Paired(nn.Module):
+    """The head unpacks what the encoder returns."""
+
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, 4)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.layer(x.flatten(1)), x
+
+    class Tail(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, features: tuple[Tensor, Tensor]) -> Tensor:
+            logits: Tensor = self.layer(features[0])
+            return logits
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.tail = self.Body(), self.Tail()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.tail(self.body(x))
+        return logits
 
 
 def test_a_head_that_is_one_layer() -> None:
@@ -228,6 +266,10 @@ def test_a_head_that_is_one_layer() -> None:
         (Own, {"classes": ("a", "b")}, "3 outputs and 2 classes"),
         (Own, {"classes": ("a",)}, "classes a: name at least two, each once"),
         (Own, {"classes": ("a", "b", "a")}, "classes a, b, a: name at least two, each once"),
+        (lambda: normed(nn.utils.weight_norm), {}, "layer 'body.0' computes its weight from"),
+        (lambda: normed(nn.utils.parametrizations.weight_norm), {}, "remove_parametrizations"),
+        (lambda: counting(), {}, "parameter 'body.count' is torch.int64, expected floating"),
+        (lambda: Paired(), {}, "the encoder returns tuple, expected one tensor"),
         (lambda: Talkative(), {}, r"module returns dict, expected logits"),
         (
             Own,
@@ -241,6 +283,7 @@ def test_a_head_that_is_one_layer() -> None:
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 def test_what_does_not_fit_is_refused(
     make: Callable[[], nn.Module], changes: dict[str, object], words: str
 ) -> None:

@@ -97,7 +97,7 @@ def put_right(model: Model, images: Tensor, hidden: set[nn.Module]) -> None:
     layers: list[nn.Module] = []
     model.module.eval()
     for layer in model.module.modules():
-        if isinstance(layer, _BatchNorm) and layer.affine:
+        if isinstance(layer, _BatchNorm) and layer.weight is not None:
             layers.append(layer.train())
         elif isinstance(layer, WEIGHTED) and layer not in hidden:
             layers.append(layer)
@@ -122,7 +122,8 @@ def _correct(layer: nn.Module, output: Tensor) -> Tensor:
     bias: Any = layer.bias
     channel = output.dim() - 1 if isinstance(layer, nn.Linear) else 1
     if isinstance(layer, _BatchNorm):
-        mean, std = bias, weight.abs()
+        std = weight.abs()
+        mean = torch.zeros_like(std) if bias is None else bias
     else:
         rest = [d for d in range(output.dim()) if d != channel]
         std, mean = torch.std_mean(output, dim=rest, correction=0)

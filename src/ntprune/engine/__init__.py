@@ -2,7 +2,12 @@
 
 from ntprune.engine.average import AveragedWeights
 from ntprune.engine.batches import Batches, Resident
-from ntprune.engine.batchnorm import kept_statistics, rebase_statistics, reestimate_batchnorm
+from ntprune.engine.batchnorm import (
+    kept_statistics,
+    rebase_statistics,
+    rebased_layers,
+    reestimate_batchnorm,
+)
 from ntprune.engine.device import resolve_device, threads, widest
 from ntprune.engine.evaluate import accuracy, evaluate
 from ntprune.engine.features import feature_maps
@@ -25,6 +30,7 @@ __all__ = [
     "kept_statistics",
     "layers_draw",
     "rebase_statistics",
+    "rebased_layers",
     "reestimate_batchnorm",
     "require_known",
     "resolve_device",

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from ntprune.domains.blocks import at_once
 from ntprune.engine.batches import Resident
@@ -48,6 +48,18 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
     model.module.train(was_training)
 
 
+def rebased_layers(model: Model) -> list[_BatchNorm]:
+    """Every BatchNorm that can make up for other statistics: with its own, a scale and a shift."""
+    return [
+        layer
+        for layer in model.module.modules()
+        if isinstance(layer, _BatchNorm)
+        and layer.running_mean is not None
+        and layer.weight is not None
+        and layer.bias is not None
+    ]
+
+
 @torch.no_grad()
 def rebase_statistics(model: Model, images: Tensor) -> None:
     """Give each BatchNorm the statistics of `images`, scale and shift making up for them.
@@ -75,11 +87,7 @@ def rebase_statistics(model: Model, images: Tensor) -> None:
         norm.running_var.copy_(var)
 
     model.module.eval()
-    hooks = [
-        layer.register_forward_pre_hook(rebase)
-        for layer in model.module.modules()
-        if isinstance(layer, _BatchNorm) and layer.affine and layer.running_mean is not None
-    ]
+    hooks = [layer.register_forward_pre_hook(rebase) for layer in rebased_layers(model)]
     try:
         model(images)
     finally:
@@ -89,8 +97,11 @@ def rebase_statistics(model: Model, images: Tensor) -> None:
 
 @contextmanager
 def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside the block, passes in train mode leave the running statistics of BatchNorm alone."""
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    """Inside the block, passes in train mode leave running statistics alone.
+
+    Those of BatchNorm, and of InstanceNorm where it keeps some.
+    """
+    layers = [m for m in module.modules() if isinstance(m, _NormBase)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0

@@ -42,7 +42,7 @@ from ntprune.sparsity import MaskSet
 class Settings(BaseModel):
     """Base of what a method can be told; by itself, nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PruningSettings(Settings):

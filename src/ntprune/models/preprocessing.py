@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+from functools import lru_cache
+from typing import Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +20,12 @@ _LUMA = (0.299, 0.587, 0.114)
 _VALUES = 2**28
 
 
+@lru_cache(maxsize=64)
+def _on(device: torch.device, values: tuple[float, ...]) -> Tensor:
+    """One value a channel, in pixels; kept there, since a copy makes the host wait for a GPU."""
+    return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
+
+
 class Preprocessing(BaseModel):
     """Resize, channel conversion and normalisation.
 
@@ -30,7 +37,7 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    channels: int = Field(ge=1)
+    channels: Literal[1, 3]
     size: int = Field(ge=4)
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -74,8 +81,7 @@ class Preprocessing(BaseModel):
 
     def normalise(self, batch: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
         """A resized uint8 batch as float32 in memory format `layout`, normalised."""
-        mean = torch.tensor(self.mean, device=batch.device).view(1, -1, 1, 1) * 255
-        std = torch.tensor(self.std, device=batch.device).view(1, -1, 1, 1) * 255
+        mean, std = (_on(batch.device, values) for values in (self.mean, self.std))
         pixels = batch.to(torch.float32, memory_format=layout)
         return pixels.sub_(mean).div_(std)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from ntprune.errors import ModelMismatchError
 from ntprune.models.forget import forget
@@ -39,9 +40,9 @@ def wrap(
             registered under it is replaced.
 
     Raises:
-        ModelMismatchError: a part does not exist, the two parts do not make up the whole, the
-            outputs don't match the classes, fewer than two classes or one that comes twice, or
-            the head has no linear layer.
+        ModelMismatchError: a part does not exist, the two parts do not make up the whole, a
+            parameter is no floating-point weight of its own, the outputs don't match the classes,
+            fewer than two classes or one that comes twice, or the head has no linear layer.
         SettingsError: the name is that of an architecture which did not come from `wrap`.
     """
     if len(set(classes)) < max(2, len(classes)):
@@ -84,6 +85,7 @@ def _check_classifier(parts: Parts) -> None:
 
 
 def _check(parts: Parts, spec: ModelSpec) -> None:
+    _check_parameters(parts.module)
     pre = spec.preprocessing
     images = probe(pre).to(next(parts.module.parameters()).device)
     was_training = parts.module.training
@@ -91,7 +93,8 @@ def _check(parts: Parts, spec: ModelSpec) -> None:
     try:
         with torch.no_grad():
             whole = parts.module(images)
-            split = parts.head(parts.encoder(images))
+            features = parts.encoder(images)
+            split = parts.head(features)
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelMismatchError(
@@ -99,6 +102,11 @@ def _check(parts: Parts, spec: ModelSpec) -> None:
         ) from error
     finally:
         parts.module.train(was_training)
+    if not isinstance(features, Tensor) or features.dim() < 2:
+        raise ModelMismatchError(
+            f"the encoder returns {type(features).__name__}, expected one tensor (images×features, "
+            "or images×channels×height×width): move what the head unpacks into the encoder"
+        )
     for outputs, what in ((whole, "the module"), (split, "head(encoder(x))")):
         if not isinstance(outputs, Tensor) or outputs.dim() != 2:
             found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
@@ -115,6 +123,23 @@ def _check(parts: Parts, spec: ModelSpec) -> None:
         raise ModelMismatchError(
             f"the head has {whole.shape[-1]} outputs and {len(spec.classes)} classes were named"
         )
+
+
+def _check_parameters(module: nn.Module) -> None:
+    for name, parameter in module.named_parameters():
+        if not parameter.is_floating_point():
+            raise ModelMismatchError(
+                f"parameter '{name}' is {parameter.dtype}, expected floating point: register it as "
+                "a buffer"
+            )
+    for name, layer in module.named_modules():
+        # Lengths and directions apart are no weights that a mask could hold at zero.
+        if is_parametrized(layer) or hasattr(layer, "weight_g"):
+            raise ModelMismatchError(
+                f"layer '{name}' computes its weight from other parameters (a parametrization such "
+                "as weight_norm): make it plain first, with "
+                "torch.nn.utils.parametrize.remove_parametrizations or remove_weight_norm"
+            )
 
 
 def _resize_classifier(module: nn.Module, head: str, classes: int) -> None:

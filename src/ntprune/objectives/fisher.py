@@ -21,7 +21,7 @@ def fisher_ratio(features: Tensor, labels: Tensor, classes: int, eps: float = 1e
         eps: added to S_W.
 
     Returns:
-        A scalar ≥ 0; zero if all class means coincide.
+        A scalar ≥ 0; zero if all class means coincide, or no class has two images.
     """
     flat = F.normalize(features, dim=1).flatten(1)
     centred = flat - flat.mean(0)
@@ -32,7 +32,9 @@ def fisher_ratio(features: Tensor, labels: Tensor, classes: int, eps: float = 1e
     between = (counts / len(flat)) @ means.square().sum(1)
     # Total scatter is the sum of both, so the distances to class means need no second pass.
     within = centred.square().sum(1).mean() - between
-    return between / (within.clamp_min(0) + eps)
+    ratio = between / (within.clamp_min(0) + eps)
+    # Where every image is the only one of its class, nothing is within: eps would decide.
+    return ratio * (counts.max() > 1)
 
 
 def scaled_fisher_ratio(

@@ -36,10 +36,10 @@ def test_it_lasts_until_the_drop_is_inside_the_aim(
     tiny_target: Domain,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`drops`: after the last round, and at each check of the recovery; none in the finish."""
+    """`drops`: with the mask on, and at each check of the recovery; none in rounds and finish."""
     before = tiny_base.card.source.validation
-    # The glance of the rounds is asked for its accuracy before the first of them, too.
-    accuracies = iter([before, *[before - drop / 100 for drop in drops]])
+    # The glance of the rounds is asked for its accuracy before the first of them and after it.
+    accuracies = iter([before, before, *[before - drop / 100 for drop in drops]])
     monkeypatch.setattr(Run, "accuracy", lambda *_: next(accuracies, before))
     for place in (finish, base):
         monkeypatch.setattr(place, "accuracy", lambda *_: before)
@@ -74,7 +74,22 @@ def test_it_never_sees_the_target(
 
     monkeypatch.setattr(Objective, "away", telling)
     monkeypatch.setattr(Recovery, "advance", quiet)
+    # In earnest the tiny source loses less by pruning than TINY allows.
+    monkeypatch.setattr(Recovery, "look", lambda _: None)
     settings = TINY | {"support": "magnitude", "device": "cpu"}
     protect(tiny_base, tiny_source, tiny_target, **settings)
     assert seen[0] == "recovery"
     assert "target" in seen
+
+
+def test_it_is_the_masked_network_that_is_asked(
+    tiny_base: Release, tiny_source: Domain, tiny_target: Domain
+) -> None:
+    """One step of a round leaves the weights where they were, and far from what is kept of them."""
+    settings = TINY | {"sparsity": 0.9, "rounds": 1, "inner": 1, "device": "cpu"}
+    more = {"finish": 40, "recover": 4, "checks": 4, "max_source_drop": 20.0}
+    made = protect(tiny_base, tiny_source, tiny_target, **settings | more)
+    first, second = made.history[:2]
+    assert first["phase"] == "admm"
+    assert first["drop_pp"] < 5
+    assert second["phase"] == "recovery"

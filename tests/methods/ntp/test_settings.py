@@ -78,7 +78,7 @@ def test_the_support_of_the_model_as_given(
         release = run(tiny_base, tiny_source, [tiny_target])
         assert all(torch.equal(release.masks[name], wanted[name]) for name in wanted)
         phases = {record["phase"] for record in release.history}
-        assert phases == ({"recovery", "finish"} if finish else set())
+        assert phases == ({"finish"} if finish else set())
         kept = [
             torch.equal(release.model.prunable()[name][mask], prunable[name][mask])
             for name, mask in wanted.items()

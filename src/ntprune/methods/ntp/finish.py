@@ -16,6 +16,7 @@ from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.scales import Scales
+from ntprune.methods.ntp.settings import rebases
 from ntprune.methods.ntp.strength import quick_thief
 from ntprune.sparsity import MaskSet
 
@@ -67,7 +68,7 @@ class Finish:
                 depth=settings.depth,
                 every=min(settings.every, settings.depth),
                 clamp=settings.clamp,
-                rebases=settings.statistics == "both",
+                rebases=rebases(settings, run.model),
                 seed=run.work.seed,
             )
             for target in run.work.targets

@@ -34,7 +34,6 @@ class NTP(Method):
         begun = saved.get(Finish.name) or saved.get(Recovery.name)
         if begun:
             masks = MaskSet(begun["masks"]).to(work.device)
-            recovers = Recovery.name in saved
         else:
             rounds = Rounds(run)
             run.complete(rounds, saved)
@@ -42,9 +41,11 @@ class NTP(Method):
             if not self.settings.finish:
                 rounds.settle()
                 return Outcome(masks, run.steps)
-            recovers = not rounds.inside
-        if recovers:
-            run.complete(Recovery(run, masks), saved)
+        if Finish.name not in saved:
+            recovery = Recovery(run, masks)
+            if Recovery.name not in saved:
+                recovery.look()
+            run.complete(recovery, saved)
         finish = Finish(run, masks, levels, scales)
         run.complete(finish, saved)
         finish.settle()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ntprune.engine import Batches, Resident, generator
 from ntprune.methods.base import Defence
-from ntprune.methods.ntp.settings import NTPSettings
+from ntprune.methods.ntp.settings import NTPSettings, rebases
 from ntprune.methods.ntp.shares import Shares
 from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.objectives import clamped_cross_entropy, distilled_cross_entropy, fisher_ratio
@@ -46,7 +46,7 @@ class Objective:
         self.heads = [
             [
                 TargetHead(self.model, t, seed=work.seed + i, running=running)
-                for running in (False, True)[: 1 + (settings.statistics == "both")]
+                for running in (False, True)[: 1 + rebases(settings, self.model)]
             ]
             for i, t in enumerate(work.targets)
         ]

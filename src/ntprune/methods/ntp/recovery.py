@@ -17,6 +17,9 @@ from ntprune.sparsity import MaskSet
 class Recovery:
     """Source steps under a fixed mask until the drop is what the finish aims at, or `MOST` checks.
 
+    What the rounds measure is the network before its mask; where their weights are far from Z yet,
+    the masked one has lost much more.
+
     The controller of the finish takes every drop for the push's doing. Where that of a freshly
     pruned network is still large, it would cut the push, and raise it again too late.
 
@@ -26,7 +29,8 @@ class Recovery:
 
     Attributes:
         done: checks behind us.
-        total: checks in all; falls to `done` with the first that is inside the aim.
+        total: checks in all; falls to `done` with the first that is inside the aim, and to none
+            with `look`.
     """
 
     name = "recovery"
@@ -43,6 +47,18 @@ class Recovery:
         self.aim = Controller(settings.max_source_drop, grain=100 / len(run.work.validation)).within
         self.total = self.MOST
         self.done = 0
+
+    def look(self) -> None:
+        """Measure what the mask has cost, and give up on steps where it is inside the aim.
+
+        BatchNorm's statistics are those of the masked network from here on.
+        """
+        run = self.run
+        with run.average.in_place():
+            self.masks.apply_(run.model.module)
+            drop = 100 * (run.work.before - run.accuracy(run.work.validation))
+        if drop <= self.aim:
+            self.total = 0
 
     def advance(self) -> float:
         """As many source steps as are between two checks of the finish, and the check."""

@@ -76,12 +76,6 @@ class Rounds:
         """The support of Z."""
         return MaskSet(dict(zip(self.prunable, self.admm.masks(), strict=True)))
 
-    @property
-    def inside(self) -> bool:
-        """Whether the last round left the drop within the aim; not without any round."""
-        last = self.controller.last
-        return last is not None and last <= self.controller.within
-
     @torch.no_grad()
     def settle(self) -> None:
         """Give the pruned weights the values of Z, and BatchNorm statistics that go with them."""

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from ntprune.engine import rebased_layers
 from ntprune.methods.base import ConstrainedSettings
+from ntprune.models import Model
 
 
 class NTPSettings(ConstrainedSettings):
@@ -31,8 +33,8 @@ class NTPSettings(ConstrainedSettings):
         recover: source steps of an outer step.
         distill: share of these that follows the outputs of the model as given instead of labels.
         lookahead: weight of the lookahead gradient, 0 for none.
-        depth, every: steps of a simulated thief with a full batch, and after which of them a
-            gradient is taken; with smaller batches it goes further in proportion, up to 40 steps.
+        depth, every: steps of a simulated thief with a full batch, at most 40, and after which of
+            them a gradient is taken; with smaller batches it goes further in proportion, up to 40.
         statistics: which ones of BatchNorm target terms are taken with: each target batch's own
             (`batch`), or the mean over those and the source's (`both`), which the release comes
             with and a thief can train from: with `both` every second simulated thief does.
@@ -49,7 +51,7 @@ class NTPSettings(ConstrainedSettings):
     sparsity: float = Field(default=0.85, ge=0, lt=1)
     support: Literal["admm", "magnitude"] = "admm"
     combine: Literal["mean", "worst"] = "mean"
-    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     alpha: float = Field(default=0.1, ge=0)
     clamp: float = Field(default=3.0, gt=0)
     fisher: float = Field(default=10.0, ge=0)
@@ -62,7 +64,7 @@ class NTPSettings(ConstrainedSettings):
     recover: int = Field(default=4, ge=1)
     distill: float = Field(default=0.7, ge=0, le=1)
     lookahead: float = Field(default=3.0, ge=0)
-    depth: int = Field(default=9, ge=1)
+    depth: int = Field(default=9, ge=1, le=40)
     every: int = Field(default=3, ge=1)
     statistics: Literal["batch", "both"] = "both"
     scales: Literal["held", "free"] = "held"
@@ -78,3 +80,8 @@ class NTPSettings(ConstrainedSettings):
         if weights and info.data.get("combine") == "worst":
             raise ValueError("with combine=worst thieves decide: leave the weights out")
         return weights
+
+
+def rebases(settings: NTPSettings, model: Model) -> bool:
+    """Whether target terms and thieves have a second set of statistics to be taken under."""
+    return settings.statistics == "both" and bool(rebased_layers(model))

@@ -7,7 +7,17 @@ import math
 import torch
 
 from ntprune.domains.blocks import at_once
-from ntprune.engine import Batches, Resident, evaluate, generator, rebase_statistics, train
+from ntprune.engine import (
+    Batches,
+    Resident,
+    evaluate,
+    generator,
+    layers_draw,
+    rebase_statistics,
+    rebased_layers,
+    stream_seed,
+    train,
+)
 from ntprune.errors import TrainingDivergedError
 from ntprune.methods.base import TargetData
 from ntprune.models import Model
@@ -31,6 +41,9 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STE
 
     Args:
         model: with BatchNorm statistics of the source.
+        target: the defender's slice.
+        seed: of samples, heads and order.
+        steps: optimiser steps of each copy.
 
     Returns:
         Negative cross-entropy in nats, from that of guessing evenly to 0.
@@ -44,9 +57,11 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STE
     reached = []
     for thief in heads:
         thief.module.requires_grad_(True)  # what the owner has frozen, a thief has not
-        rebased = thief.copy()
-        rebase_statistics(rebased, own.images[: at_once(samples, own.images.shape[-1])])
-        losses = [_trained(each, own, target, seed, steps) for each in (thief, rebased)]
+        thieves = [thief]
+        if rebased_layers(thief):
+            thieves.append(thief.copy())
+            rebase_statistics(thieves[1], own.images[: at_once(samples, own.images.shape[-1])])
+        losses = [_trained(each, own, target, seed, steps) for each in thieves]
         reached.append(min(*losses, math.log(len(target.classes))))
     return -sum(reached) / len(reached)
 
@@ -55,7 +70,8 @@ def _trained(thief: Model, own: Resident, target: TargetData, seed: int, steps: 
     """What `thief` trained on `own` has on unseen images (nats), infinite if it diverged."""
     batches = Batches(own, 64, generator(seed, "quick thief", "order"))
     try:
-        train(thief, batches, steps, lr=LR)
+        with layers_draw(stream_seed(seed, "quick thief", "layers"), thief.device):
+            train(thief, batches, steps, lr=LR)
     except TrainingDivergedError:
         return math.inf
     loss = evaluate(thief, target.validation)[1]

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.domains.blocks import at_once
-from ntprune.engine import Resident, layers_draw, rebase_statistics
+from ntprune.engine import Resident, layers_draw, rebase_statistics, rebased_layers
 from ntprune.methods.base import TargetData
 from ntprune.methods.ntp.levels import Grown, shorten
 from ntprune.models import Model, forget, last_stage
@@ -181,11 +180,7 @@ class Thieves:
     @torch.no_grad()
     def _rebase(self, thief: Model, samples: Resident) -> list[tuple[Any, Tensor, Tensor]]:
         """Rebase the statistics of `thief` to those of `samples`; `Thief.rebased`."""
-        layers: list[Any] = [
-            m
-            for m in thief.module.modules()
-            if isinstance(m, _BatchNorm) and m.affine and m.running_mean is not None
-        ]
+        layers: list[Any] = rebased_layers(thief)
         of_source = [(m.running_mean.clone(), (m.running_var + m.eps).sqrt()) for m in layers]
         size = samples.images.shape[-1]
         rebase_statistics(thief, samples.images[: at_once(self.REBASED_ON, size)])
