@@ -16,6 +16,7 @@ from tests.report.factory import report, write
 from ntprune.audit import Audit
 from ntprune.cli.console import workers_or_cores
 from ntprune.cli.main import app, main
+from ntprune.methods import method_class
 
 COMMANDS: dict[str, tuple[str, set[str]]] = {
     "pretrain": (
@@ -31,7 +32,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "audit": (
         "audit {place}/release --target npz:{place}/target.npz --protocol tiny --engine inline "
         "--budgets 4,8 --device cpu --out {tmp}/out",
-        {"schema", "protocol", "envelope", "cost"},
+        {"schema", "protocol", "envelope", "cost", "verdict"},
     ),
     "attack": (
         "attack {place}/release --target npz:{place}/target.npz --attack regrow --budget 6 "
@@ -52,7 +53,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
         "--results {tmp}/results",
         {"releases", "missing", "commands"},
     ),
-    "demo": ("demo --out {tmp}/out", {"html", "report"}),
+    "demo": ("demo --out {tmp}/out", {"html", "report", "verdict"}),
 }
 
 
@@ -95,6 +96,28 @@ def test_lines_for_people(name: str, place: Path, tmp_path: Path, typed: Typed) 
     assert ended.out.strip()
     with pytest.raises(json.JSONDecodeError):
         json.loads(ended.out)
+
+
+def test_the_settings_of_a_method(typed: Typed) -> None:
+    said = typed("methods", "ntp").out.splitlines()
+    assert len(said) == len(method_class("ntp").Settings.model_fields)
+    assert "sparsity = 0.85 (≥ 0, < 1): share of prunable weights that become exactly zero." in said
+    paper = json.loads(typed("methods", "ntp", "--preset", "paper", "--json").out)
+    assert paper["rho"]["default"] == "0.005"
+    assert typed("methods", "none").out == "no settings\n"
+    assert "did you mean 'ntp'" in typed("methods", "npt").said[0]
+
+
+def test_an_audit_begins_with_its_verdict(place: Path, tmp_path: Path, typed: Typed) -> None:
+    for name in ("audit", "demo"):
+        first = typed(*arguments(name, place, tmp_path)).out.splitlines()[0]
+        assert first.partition(":")[0] in (
+            "Protected",
+            "Partly protected",
+            "Not settled",
+            "Not protected",
+            "Void",
+        )
 
 
 @pytest.mark.parametrize("option", ["--json", "--seed", "--device", "--data-root"])

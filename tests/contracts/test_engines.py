@@ -156,7 +156,7 @@ def test_functions_from_elsewhere_are_refused(
 
 @pytest.mark.parametrize("name", TABLE)
 def test_workers_are_counted_from_one(name: str) -> None:
-    with pytest.raises(SettingsError, match="--workers 0"):
+    with pytest.raises(SettingsError, match="workers 0"):
         make_engine(name, 0)
 
 

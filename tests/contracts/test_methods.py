@@ -368,4 +368,4 @@ def test_a_promise_that_cannot_be_kept_is_not_made(
     ) as e:
         kind(name)(**absurd)(tiny_base, tiny_source, [tiny_target])
     assert isinstance(e.value, NtpruneError)
-    assert "--max-source-drop" in str(e.value)
+    assert "raise max_source_drop" in str(e.value)

@@ -27,7 +27,7 @@ def attack(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Make one attack at one learning rate, and train from scratch beside it."""
+    """Make one attack at one rate, and train from scratch beside it."""
     from ntprune.audit.single import single
     from ntprune.domains import domain
     from ntprune.release import save_weights

@@ -24,10 +24,11 @@ def audit(
         str | None, typer.Option(help="Other sample counts, for instance 8,64,512.")
     ] = None,
     attacks: Annotated[
-        str | None, typer.Option(help="Of the protocol's attacks these alone, for instance a,b.")
+        str | None,
+        typer.Option(help="Make only these of the protocol's attacks, for instance a,b."),
     ] = None,
     controls: Annotated[
-        str | None, typer.Option(help="Of its controls these alone, unprotected among them.")
+        str | None, typer.Option(help="Make only these of its controls; must include unprotected.")
     ] = None,
     ledger: Annotated[
         Path | None, typer.Option(help="Folder of finished jobs to share between audits.")
@@ -35,7 +36,10 @@ def audit(
     engine: Engine = "process",
     workers: Workers = 0,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, host:port or auto (else one here).")
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster, host:port or auto; without it one is started."
+        ),
     ] = None,
     gpus_per_job: Annotated[
         float, typer.Option(help="Share of a GPU that each job books with ray.")
@@ -44,17 +48,19 @@ def audit(
         bool, typer.Option("--dry-run", help="Say what it would take, and write nothing.")
     ] = False,
     seed: Annotated[
-        int, typer.Option(help="First of the thieves' seeds; other than 0 leaves the protocol.")
+        int,
+        typer.Option(help="Seed of the first thief; any but 0 is recorded in the protocol's name."),
     ] = 0,
     device: Device = "auto",
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Attack a release as a thief would and write report.json and points.csv."""
+    """Attack a release as a thief would, and say what it gained."""
     from ntprune.audit import audit as run
     from ntprune.audit import forecast, prepare
     from ntprune.domains import domain
     from ntprune.jobs import make_engine, span
+    from ntprune.report import judge
 
     # A cluster's jobs book their GPUs; processes of one machine have to share what there is.
     shared = "cpu" if engine == "ray" else device
@@ -86,7 +92,9 @@ def audit(
         finished = run(release, data, progress=progress, **what, **how)
     report = finished.report
     low, high = report.envelope.ci95
+    verdict = judge(report).sentence.replace("\N{NO-BREAK SPACE}", " ")
     lines = [
+        verdict,
         f"{report.protocol} on {report.target}: mean gap {report.envelope.mean_gap:+.4f} "
         f"(95 % interval {low:+.4f} to {high:+.4f}), SLC-AUC {report.envelope.slc_auc:+.4f}; "
         f"source drop {report.source.drop_pp:+.2f} pp",
@@ -98,7 +106,7 @@ def audit(
         *(f"  flag {flag.name}: {flag.message}" for flag in report.flags),
         f"next: ntprune report {out} --out report.html",
     ]
-    emit(json, report.model_dump(mode="json", by_alias=True), lines)
+    emit(json, report.model_dump(mode="json", by_alias=True) | {"verdict": verdict}, lines)
 
 
 def _counts(text: str | None) -> list[int] | None:

@@ -21,7 +21,7 @@ def check(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Verify hashes, masks and sparsity of a release and, with data, its source accuracy."""
+    """Verify a release: hashes, masks, sparsity, source accuracy."""
     from ntprune.domains import domain
     from ntprune.engine import resolve_device
     from ntprune.release import check as run

@@ -21,8 +21,9 @@ def demo(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Pretrain, protect, audit and report on embedded images; nothing is downloaded."""
+    """Run the whole job on embedded images, without a download."""
     from ntprune.experiments.demo import run
+    from ntprune.report import judge
 
     with progress_bar() as progress:
         finished, page = run(
@@ -33,7 +34,9 @@ def demo(
             progress=progress,
         )
     report = finished.report
+    verdict = judge(report).sentence.replace("\N{NO-BREAK SPACE}", " ")
     lines = [
+        verdict,
         f"source {report.source.name}: {100 * report.source.before:.2f} % → "
         f"{100 * report.source.after:.2f} % (drop {report.source.drop_pp:+.2f} pp)",
         f"target {report.target}, protocol {report.protocol}, SLC-AUC against scratch:",
@@ -43,6 +46,7 @@ def demo(
     ]
     document = {
         "html": str(page),
+        "verdict": verdict,
         "report": report.model_dump(mode="json", by_alias=True),
     }
     emit(json, document, lines)

@@ -9,7 +9,7 @@ from ntprune.cli.options import DataRoot, Device, Json, Seed
 def doctor(
     seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
 ) -> None:
-    """Say what this installation can do: versions, device, names, which domains have files."""
+    """Say what this installation can do, and which data are there."""
     from ntprune.audit.protocol import PROTOCOLS
     from ntprune.domains import domain, domain_names
     from ntprune.engine import resolve_device

@@ -36,7 +36,7 @@ def experiment(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Protect and audit the variants of a study, and publish a table and a figure."""
+    """Run a study and publish its table and figure."""
     from ntprune.domains import domain
     from ntprune.engine import resolve_device
     from ntprune.experiments.named_pairs import named_pair

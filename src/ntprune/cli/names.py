@@ -30,11 +30,28 @@ def domains(
 
 
 def methods(
-    seed: Seed = 0, device: Device = "auto", data_root: DataRoot = None, json: Json = False
+    name: Annotated[str | None, typer.Argument(help="Print this method's settings.")] = None,
+    preset: Annotated[str, typer.Option(help="Of that method.")] = "default",
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    json: Json = False,
 ) -> None:
-    """List the defences and controls, and their presets as they are asked for."""
-    from ntprune.methods import method_class, method_names, preset_names
+    """List defences, controls and presets, or a method's settings."""
+    from dataclasses import asdict
 
+    from ntprune.methods import method_class, method_names, preset_names
+    from ntprune.methods.describe import settings_of
+
+    if name is not None:
+        settings = settings_of(method_class(name, preset))
+        lines = [
+            f"{each.name} = {each.default}{f' ({each.allowed})' if each.allowed else ''}: "
+            f"{each.meaning}"
+            for each in settings
+        ]
+        emit(json, {each.name: asdict(each) for each in settings}, lines or ["no settings"])
+        return
     found = (method_class(name, p) for name in method_names() for p in preset_names(name))
     _list(json, {_asked_for(kind.name, kind.preset): kind.summary for kind in found})
 

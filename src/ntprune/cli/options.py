@@ -28,7 +28,7 @@ Engine = Annotated[str, typer.Option(help="inline, process or ray.")]
 Workers = Annotated[
     int,
     typer.Option(
-        help="Jobs at a time; 0 for one a core, on a GPU for one.",
+        help="How many jobs run at once; 0 (default) for one per CPU core, or one on a GPU.",
         min=0,
         show_default=False,
     ),

@@ -19,9 +19,12 @@ def pretrain(
     ] = "convnet",
     epochs: Annotated[float, typer.Option(help="Passes over the training images.", min=0)] = 10,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
-    batch: Annotated[int, typer.Option(help="Images a step.", min=2)] = 128,
+    batch: Annotated[int, typer.Option(help="Images per step.", min=2)] = 128,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage.", min=1)] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels the network reads, 8 to 1024.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Pixels the network reads, 8 to 1024; by default the domain's own."),
+    ] = None,
     stem: Annotated[
         str | None, typer.Option(help="small or imagenet; by default small below 96 pixels.")
     ] = None,
@@ -30,7 +33,7 @@ def pretrain(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Train a model on the source and keep the best validation checkpoint."""
+    """Train a model; its best validation checkpoint is kept."""
     from ntprune.domains import domain
     from ntprune.methods import pretrain as train
     from ntprune.release.atomic import require_new

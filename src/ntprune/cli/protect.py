@@ -19,17 +19,21 @@ def protect(
     out: Annotated[Path, typer.Option(help="New folder for the release.")],
     method: Annotated[str, typer.Option(help="See 'ntprune methods'.")] = "ntp",
     preset: Annotated[
-        str, typer.Option(help="Of the method; 'paper' is ntp as its authors run it.")
+        str, typer.Option(help="Preset of the method; 'paper' is ntp as its authors run it.")
     ] = "default",
-    sparsity: Annotated[float | None, typer.Option(help="Share of zeros, in [0, 1).")] = None,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(help="Share of zeros, in [0, 1); by default the method's own (ntp: 0.85)."),
+    ] = None,
     max_source_drop: Annotated[
-        float | None, typer.Option(help="Percentage points of source accuracy that may be lost.")
+        float | None,
+        typer.Option(help="Percentage points of source accuracy that may be lost (ntp: 1.0)."),
     ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="Any other setting, as name=value. Of several targets, combine=worst protects the "
+            help="Any other setting, as name=value; 'ntprune methods NAME' lists them. Of several targets, combine=worst protects the "
             "one that a thief gets most from, weights=[2,1] their weighted mean.",
         ),
     ] = None,
@@ -38,7 +42,7 @@ def protect(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Prune a trained model so that it keeps its source and gives no head start on the target."""
+    """Prune a model so that it gives no head start on the target."""
     from ntprune.domains import domain
     from ntprune.methods import method_class
     from ntprune.methods import protect as run

@@ -21,7 +21,7 @@ def report(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Render audits as one self-contained HTML file and its Markdown twin."""
+    """Render audits as one HTML file and its Markdown twin."""
     from ntprune.report import render
 
     page = render(audits, out)

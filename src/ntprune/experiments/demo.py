@@ -17,8 +17,8 @@ from ntprune.report import render
 
 SOURCE, TARGET = "syndigits", "blended:optdigits"
 PRETRAIN: dict[str, Any] = {"width": 16, "epochs": 16}
-# Chosen on the target's `train` and `validation` splits (docs/method.md). A quarter of the point
-# that may be lost is left for what validation cannot foresee of the test.
+# Chosen on the target's `train` and `validation` splits (docs/experiments/settings.md). A quarter
+# of the point that may be lost is left for what validation cannot foresee of the test.
 PROTECT: dict[str, Any] = {
     "sparsity": 0.6,
     "rounds": 8,

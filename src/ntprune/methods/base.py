@@ -49,7 +49,7 @@ class PruningSettings(Settings):
     """Settings of a method that prunes.
 
     Attributes:
-        sparsity: share of prunable weights that become exactly zero, in [0, 1).
+        sparsity: share of prunable weights that become exactly zero.
         batch: images of each domain a step.
     """
 

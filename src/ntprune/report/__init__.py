@@ -1,5 +1,6 @@
 """An audit as one HTML file and its Markdown twin."""
 
 from ntprune.report.render import render
+from ntprune.report.verdict import Verdict, judge
 
-__all__ = ["render"]
+__all__ = ["Verdict", "judge", "render"]

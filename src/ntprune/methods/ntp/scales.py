@@ -14,7 +14,7 @@ class Scales:
     """Takes back what a push has done to scales beyond the range of their layer as it was given.
 
     A push turns channels off by their scale, if it may, and simulated thieves start from there. An
-    attacker who puts scales right is not slowed down (docs/method.md, rounds 13 and 14).
+    attacker who puts scales right is not slowed down (docs/experiments/settings.md, 13 and 14).
 
     Args:
         work: whose model is still as it was given.

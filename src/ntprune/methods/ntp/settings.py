@@ -19,19 +19,22 @@ class NTPSettings(ConstrainedSettings):
             largest of the model as given, without any round.
         combine: what counts of several targets: their mean, or the one that a thief gets most from.
         weights: of the targets in their mean, > 0, in their order; equal if empty.
-        alpha: weight of the clamped target cross-entropy, ≥ 0.
-        clamp: its ceiling in nats.
-        fisher: weight λ of the Fisher ratio of target features, ≥ 0.
+        alpha: weight of the clamped target cross-entropy.
+        clamp: ceiling of the clamped cross-entropies, in nats.
+        fisher: weight λ of the Fisher ratio of target features.
         thief_alpha: weight of the cross-entropy of simulated thieves, which is what a thief loses.
         rounds: outer ADMM rounds.
         inner: optimiser steps of a W-step.
-        finish: outer steps of the masked finish: one against a simulated thief, then `recover`
-            on the source alone. 0 for no finish: the pruned weights are released as they are.
+        finish: outer steps of the masked finish, each a push against a simulated thief and then
+            `recover` steps on the source alone. 0 for no finish: the pruned weights are released as
+            they are.
         checks: about how many times the drop and a quick thief are measured in the finish; each
             fine-tunes up to four copies for 80 steps, which takes long with a large network.
-        push: learning rate of the former relative to the latter, at first; the controller moves it.
+        push: learning rate of a push relative to that of a source step, at first; the controller
+            moves it.
         recover: source steps of an outer step.
-        distill: share of these that follows the outputs of the model as given instead of labels.
+        distill: share of a source step's loss that follows the outputs of the model as given
+            instead of the labels.
         lookahead: weight of the lookahead gradient, 0 for none.
         depth, every: steps of a simulated thief with a full batch, at most 40, and after which of
             them a gradient is taken; with smaller batches it goes further in proportion, up to 40.

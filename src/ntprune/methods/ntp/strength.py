@@ -37,7 +37,7 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STE
     validation split counts, or that of guessing evenly if neither is smaller; the mean over the
     heads is returned with the sign turned, so that a larger figure means more head start. The best
     of all would say what one lucky thief has: checks of one run lie closer than that
-    (docs/method.md, round 17).
+    (docs/experiments/settings.md, round 17).
 
     Args:
         model: with BatchNorm statistics of the source.

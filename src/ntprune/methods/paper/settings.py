@@ -15,9 +15,9 @@ class PaperSettings(ConstrainedSettings):
         max_source_drop: percentage points; the authors promise nothing, which 100 is. A smaller
             figure is checked at the end and steers nothing.
         batch: images of each domain a step.
-        alpha: weight of the clamped target cross-entropy, ≥ 0.
-        clamp: its ceiling in nats.
-        fisher: weight λ of the Fisher ratio as the authors scale it, ≥ 0.
+        alpha: weight of the clamped target cross-entropy.
+        clamp: ceiling of that cross-entropy in nats.
+        fisher: weight λ of the Fisher ratio as the authors scale it.
         lr: learning rate of Adam, in the W-step and for the target head.
         weight_decay: of the same, added to the gradient.
         epochs: E, passes over the shorter domain in a W-step.
