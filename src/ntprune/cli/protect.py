@@ -33,8 +33,9 @@ def protect(
         list[str] | None,
         typer.Option(
             "--set",
-            help="Any other setting, as name=value; 'ntprune methods NAME' lists them. Of several targets, combine=worst protects the "
-            "one that a thief gets most from, weights=[2,1] their weighted mean.",
+            help="Any other setting, as name=value; 'ntprune methods NAME' lists them. Of several "
+            "targets, combine=worst protects the one that a thief gets most from, weights=[2,1] "
+            "their weighted mean.",
         ),
     ] = None,
     seed: Seed = 0,

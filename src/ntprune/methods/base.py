@@ -311,7 +311,9 @@ class Method(ABC):
         )
         masks = outcome.masks.to("cpu")
         kept = work.checkpoint.file if work.checkpoint is not None else None
-        return Release(model.to("cpu"), masks, card, work.history, given, kept)
+        # An unprotected model has no other one to keep from a thief.
+        owner = given if self.name != "none" else None
+        return Release(model.to("cpu"), masks, card, work.history, owner, kept)
 
     @abstractmethod
     def run(self, work: Defence) -> Outcome:
