@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import loop, memory, workers, wstep
 from ntprune.engine import threads
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.machine import machine
 from ntprune.release.atomic import write_file
 
 

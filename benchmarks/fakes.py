@@ -22,7 +22,7 @@ from tests.fakes.table import FAKES
 import ntprune
 from ntprune.audit import Report, audit
 from ntprune.domains import Domain
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.machine import machine
 from ntprune.methods import pretrain
 from ntprune.metrics import mean_gap
 from ntprune.release import Release, load

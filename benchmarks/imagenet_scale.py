@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from ntprune.attacks import attack_class, attack_names, make_attack
 from ntprune.domains import Domain, Split
 from ntprune.engine import Resident, generator
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.machine import machine
 from ntprune.methods import pretrain, protect
 from ntprune.release import check, load
 from ntprune.release.atomic import write_file

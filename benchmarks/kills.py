@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.small_audit import BUDGETS, PROTOCOL, TARGET
 from ntprune.domains import domain
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.machine import machine
 from ntprune.methods import pretrain, protect
 from ntprune.release.atomic import write_file
 

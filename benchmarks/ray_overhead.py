@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.timing import interleaved
 from benchmarks.workers import Work, prepared
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.machine import machine
 from ntprune.jobs import Ledger, make_engine
 from ntprune.release.atomic import write_file
 

@@ -27,7 +27,7 @@ from ntprune.audit.search import Thief
 from ntprune.audit.subsets import held_out, subset
 from ntprune.engine import Resident, accuracy, threads
 from ntprune.errors import TrainingDivergedError
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.machine import machine
 from ntprune.release import load
 from ntprune.release.atomic import write_file
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from benchmarks.loop import make_data, make_model
 from benchmarks.timing import interleaved
 from ntprune.engine.loop import make_optimiser
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.objectives import clamped_cross_entropy, fisher_ratio
 from ntprune.sparsity import ADMM, GlobalMagnitude

@@ -32,7 +32,7 @@ def tampered(change: Callable[[Model], None]) -> Release:
     model = base(toy(0)).model.copy()
     with torch.no_grad():
         change(model)
-    masks = MaskSet({n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()})
+    masks = MaskSet.keep_all(model.prunable())
     return Release(model, masks, base(toy(0)).card)
 
 

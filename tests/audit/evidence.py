@@ -9,9 +9,9 @@ import torch
 from tests.release.toys import PROTOCOL
 
 from ntprune.audit import Recipe
-from ntprune.audit.evidence import Evidence
+from ntprune.audit.fingerprint import filter_directions
+from ntprune.audit.flags.evidence import Evidence
 from ntprune.audit.points import Point
-from ntprune.audit.scales import filter_directions
 from ntprune.audit.schema import Control, Curve, Envelope, ScratchCurve
 
 # What the source job says of a file, where nothing is of interest.

@@ -12,7 +12,7 @@ from torch import Tensor
 from ntprune.domains import blocks
 from ntprune.domains.blocks import at_once
 from ntprune.engine import evaluate, feature_maps, features
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.models import Model, Preprocessing, preprocessing
 

@@ -13,8 +13,8 @@ import pytest
 
 from ntprune.audit import PROTOCOLS, Protocol, Recipe
 from ntprune.cli.main import main
-from ntprune.experiments.named_pairs import Pair
-from ntprune.experiments.stages import Ended, Say
+from ntprune.experiments.common.named_pairs import Pair
+from ntprune.experiments.common.stages import Ended, Say
 from ntprune.experiments.study import Workshop
 
 FREE = ("finetune", "finetune-new-head")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection
 from typing import Any
 
-from ntprune.experiments.named_pairs import PAIRS
+from ntprune.experiments.common.named_pairs import PAIRS
 from ntprune.experiments.study import Study, Variant
 from ntprune.experiments.study.record import Measured, Record, Row
 

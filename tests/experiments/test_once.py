@@ -8,7 +8,7 @@ import pytest
 from tests.release.toys import base, toy
 
 from ntprune.errors import OutputError
-from ntprune.experiments.once import once
+from ntprune.experiments.common.once import once
 from ntprune.release import Release
 
 

@@ -13,8 +13,8 @@ from ntprune.audit.schema import Report
 from ntprune.domains import domain
 from ntprune.errors import UnknownNameError
 from ntprune.experiments import pairs
-from ntprune.experiments.named_pairs import PAIRS, named_pair, protect_command
-from ntprune.experiments.stages import StageError
+from ntprune.experiments.common.named_pairs import PAIRS, named_pair, protect_command
+from ntprune.experiments.common.stages import StageError
 from ntprune.methods import make_method
 
 

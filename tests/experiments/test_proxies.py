@@ -16,7 +16,7 @@ from ntprune.audit import audit
 from ntprune.domains import domain
 from ntprune.errors import AuditError, DataInvalidError, SettingsError
 from ntprune.experiments import proxies
-from ntprune.experiments.audited import find, read
+from ntprune.experiments.common.audited import find, read
 from ntprune.experiments.proxy_scores import PROXIES
 from ntprune.experiments.scatter import scatter
 

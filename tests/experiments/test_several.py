@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.experiments.conftest import PAIR, Shell
 
-from ntprune.experiments import crossed, several
+from ntprune.experiments import several
+from ntprune.experiments.common import crossed
 
 
 def test_four_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ntprune.experiments.stages import (
+from ntprune.experiments.common.stages import (
     Command,
     Ended,
     Say,
@@ -80,7 +80,7 @@ def test_a_signal_to_the_experiment_alone_stops_the_command(
 ) -> None:
     demo = ["demo", "--device", "cpu", "--out", str(tmp_path / "demo")]
     script = (
-        "from ntprune.experiments.stages import typed\n"
+        "from ntprune.experiments.common.stages import typed\n"
         f"typed({demo!r}, lambda line: print(line, flush=True))"
     )
     with subprocess.Popen(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.report import factory
 
-from ntprune.experiments.summary import summarise
+from ntprune.experiments.common.summary import summarise
 
 
 def test_a_table_a_pair(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.experiments.conftest import PAIR, Shell
 
-from ntprune.experiments import crossed, unseen
+from ntprune.experiments import unseen
+from ntprune.experiments.common import crossed
 
 
 def test_two_releases_and_two_targets(shell: Shell, tmp_path: Path) -> None:

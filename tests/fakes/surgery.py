@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ntprune.domains import Domain
-from ntprune.methods.base import measure
+from ntprune.methods.measure import measure
 from ntprune.models import Model
 from ntprune.release import Release
 from ntprune.sparsity import MaskSet
@@ -57,7 +57,7 @@ def rewrite(norm: _BatchNorm, scale: Tensor, shift: Tensor) -> None:
 def sell(base: Release, model: Model, name: str, source: Domain, steps: int = 0) -> Release:
     """`model` as a release of method `name` made from `base`, its card honestly measured."""
     model.module.eval()
-    masks = MaskSet({n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()})
+    masks = MaskSet.keep_all(model.prunable())
     card = base.card.model_copy(
         update={
             "method": name,

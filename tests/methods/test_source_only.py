@@ -8,7 +8,7 @@ import torch
 from ntprune.domains import Domain
 from ntprune.engine import Resident, silent
 from ntprune.methods import make_method
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.release import Release
 from ntprune.sparsity import GlobalMagnitude, MaskSet
 

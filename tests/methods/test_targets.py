@@ -13,9 +13,9 @@ from tests.conftest import tiny_domain
 import ntprune
 from ntprune.domains import Domain, Split, neighbours
 from ntprune.engine import Resident
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp import objective
-from ntprune.methods.ntp.strength import quick_thief
+from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.release import Release
 
 SMALL: dict[str, Any] = {

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from tests.release.toys import base, files, protected, toy
 
-from ntprune.methods.base import unprotected
+from ntprune.methods.measure import unprotected
 from ntprune.models import Model, ModelSpec, Preprocessing
 from ntprune.release import check, load
 

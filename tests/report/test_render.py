@@ -12,7 +12,7 @@ import pytest
 from tests.report.factory import MASKED, control, curve, flag, history, report, shifted, write
 
 from ntprune.attacks import attack_class
-from ntprune.audit.entries import entries
+from ntprune.audit.flags.texts import entries
 from ntprune.errors import AuditError, OutputError
 from ntprune.report import render
 from ntprune.report.history import panels_of

@@ -10,7 +10,7 @@ from ntprune.audit.protocol import Recipe
 from ntprune.audit.subsets import held_out
 from ntprune.jobs import Job
 from ntprune.methods import make_method
-from ntprune.methods.base import PruningSettings
+from ntprune.methods.settings import PruningSettings
 
 
 @dataclass(frozen=True)

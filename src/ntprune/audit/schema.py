@@ -28,8 +28,8 @@ class Curve(ScratchCurve):
         spread: standard deviation over seeds at each budget.
         slc_auc: area to scratch over log10 of the budget.
         mean_gap: `slc_auc` divided by the log10 range: the average accuracy difference.
-        ci95: paired 95 % interval of `mean_gap` over the seeds that have every point; not for
-            single attacks in reports of older versions, nor for fewer than two such seeds.
+        ci95: paired 95 % interval of `mean_gap` over the seeds that have every point; none
+            of fewer than two such seeds, or where it was not recorded.
     """
 
     slc_auc: float
@@ -44,8 +44,7 @@ class Envelope(Curve):
         ci95: as above; an envelope has no missing points.
         chosen: at each budget, how often each attack was chosen.
         or_scratch: the same where the thief gives up and trains from scratch at every budget at
-            which that is better on average over seeds, so that no gap is below zero. (In reports of
-            older versions he chose by his own validation data.)
+            which that is better on average over seeds, so that no gap is below zero.
     """
 
     ci95: tuple[float, float]
@@ -82,7 +81,7 @@ class Flag(_Frozen):
     """Something a reader must know before believing the numbers.
 
     Attributes:
-        name: key of its entry (`ntprune.audit.entries`).
+        name: key of its entry (`ntprune.audit.flags.texts`).
         message: what was seen, in one sentence.
     """
 
@@ -128,7 +127,7 @@ class Report(_Frozen):
     Attributes:
         release: the release's card.
         threats: what a thief needs for each attack on the release, on a control or from scratch,
-            by the attack's name. Empty in reports of older versions.
+            by the attack's name. Empty where not recorded.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")

@@ -22,11 +22,6 @@ class Trial:
     accuracy: float
     loss: float
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Accuracy decides; cross-entropy breaks ties, which small slices are full of."""
-        return self.accuracy, -self.loss
-
 
 @dataclass(frozen=True)
 class Found:

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 
 from ntprune.attacks import make_attack
-from ntprune.audit.protocol import Recipe
-from ntprune.audit.scales import (
+from ntprune.audit.fingerprint import (
     filter_directions,
     head_weights,
     lone_channels,
@@ -20,6 +19,7 @@ from ntprune.audit.scales import (
     weight_scales,
     whole_scales,
 )
+from ntprune.audit.protocol import Recipe
 from ntprune.audit.search import Thief, search
 from ntprune.audit.subsets import source_subset, subset
 from ntprune.engine import Resident, accuracy
@@ -172,7 +172,7 @@ def _release(spec: dict[str, Any], context: Context) -> Release:
 def _blank(spec: ModelSpec, device: str) -> Release:
     """What an attack that steals nothing is handed: the blueprint, with arbitrary weights."""
     model = Model.fresh(spec, seed=0).to(device)
-    masks = MaskSet({n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()})
+    masks = MaskSet.keep_all(model.prunable())
     nowhere = SourceRecord(name="", content_hash="", validation=0, test=0)
     card = Card(
         method="none",

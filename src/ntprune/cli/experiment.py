@@ -39,8 +39,8 @@ def experiment(
     """Run a study and publish its table and figure."""
     from ntprune.domains import domain
     from ntprune.engine import resolve_device
-    from ntprune.experiments.named_pairs import named_pair
-    from ntprune.experiments.stages import shown
+    from ntprune.experiments.common.named_pairs import named_pair
+    from ntprune.experiments.common.stages import shown
     from ntprune.experiments.studies import named_study
     from ntprune.experiments.study import Workshop, outstanding, require_own, run
 

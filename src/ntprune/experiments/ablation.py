@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ntprune.experiments.named_pairs import Pair
+from ntprune.experiments.common.named_pairs import Pair
 from ntprune.experiments.study.drawing import AREA, BARE, LOOKS, NOTHING, caption
 from ntprune.experiments.study.record import Group, Record
 from ntprune.experiments.study.variants import Study, Variant

@@ -8,7 +8,7 @@ from typing import Any
 from ntprune.audit import Audit, audit
 from ntprune.domains import domain
 from ntprune.engine import Progress, silent
-from ntprune.experiments.once import once
+from ntprune.experiments.common.once import once
 from ntprune.methods import pretrain, protect
 from ntprune.methods.checkpoint import beside
 from ntprune.release import Release

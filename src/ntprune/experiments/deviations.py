@@ -25,10 +25,10 @@ from ntprune.audit.protocol import QUICK
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain, domain
 from ntprune.errors import NtpruneError, OutputError
+from ntprune.experiments.common.machine import machine
+from ntprune.experiments.common.once import once
+from ntprune.experiments.common.stages import note, noted
 from ntprune.experiments.deviations_table import table
-from ntprune.experiments.machine import machine
-from ntprune.experiments.once import once
-from ntprune.experiments.stages import note, noted
 from ntprune.methods import make_method, pretrain, protect
 from ntprune.methods.checkpoint import beside
 from ntprune.release import Release

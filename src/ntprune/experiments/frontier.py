@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from ntprune.experiments.named_pairs import Pair
+from ntprune.experiments.common.named_pairs import Pair
 from ntprune.experiments.study.drawing import AREA, LOOKS, caption, curve, legend, levels
 from ntprune.experiments.study.record import Record
 from ntprune.experiments.study.variants import Study, Variant, source_only

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ntprune.errors import NtpruneError
-from ntprune.experiments.named_pairs import Pair, options, pretrain_command, protect_command
+from ntprune.experiments.common.named_pairs import Pair, options, pretrain_command, protect_command
+from ntprune.experiments.common.recorded import record
+from ntprune.experiments.common.stages import Command, run_missing, typed
+from ntprune.experiments.common.summary import summarise
 from ntprune.experiments.pairs import ENGINE
-from ntprune.experiments.recorded import record
-from ntprune.experiments.stages import Command, run_missing, typed
-from ntprune.experiments.summary import summarise
 from ntprune.release.atomic import write_file
 
 _AUDIT = {

@@ -18,17 +18,17 @@ import shutil
 from pathlib import Path
 
 from ntprune.errors import NtpruneError
-from ntprune.experiments.named_pairs import (
+from ntprune.experiments.common.named_pairs import (
     RECORD,
     named_pair,
     options,
     pretrain_command,
     protect_command,
 )
-from ntprune.experiments.recorded import record
-from ntprune.experiments.stages import Command, note, run_missing, typed
+from ntprune.experiments.common.recorded import record
+from ntprune.experiments.common.stages import Command, note, run_missing, typed
+from ntprune.experiments.common.summary import REFUSED, summarise
 from ntprune.experiments.study.variants import source_only
-from ntprune.experiments.summary import REFUSED, summarise
 from ntprune.release.atomic import write_file
 
 ENGINE = ["--engine", "process", "--workers", "2"]

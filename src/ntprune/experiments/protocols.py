@@ -21,8 +21,8 @@ from pathlib import Path
 
 from ntprune.audit.schema import Envelope, Report
 from ntprune.errors import NtpruneError
-from ntprune.experiments.machine import machine
-from ntprune.experiments.stages import Command, noted, run_stage, typed
+from ntprune.experiments.common.machine import machine
+from ntprune.experiments.common.stages import Command, noted, run_stage, typed
 from ntprune.release.atomic import write_file
 
 

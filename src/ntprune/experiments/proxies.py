@@ -23,8 +23,8 @@ from typing import Any
 
 from ntprune.engine import threads
 from ntprune.errors import NtpruneError, SettingsError
-from ntprune.experiments.audited import GAPS, Audited, find, read
-from ntprune.experiments.machine import machine
+from ntprune.experiments.common.audited import GAPS, Audited, find, read
+from ntprune.experiments.common.machine import machine
 from ntprune.experiments.proxy_scores import PROXIES, Defended
 from ntprune.experiments.scatter import scatter
 from ntprune.metrics import rank_agreement

@@ -17,10 +17,10 @@ from ntprune.attacks import make_attack
 from ntprune.domains import Domain
 from ntprune.engine import evaluate, feature_maps, generator, reestimate_batchnorm
 from ntprune.errors import TrainingDivergedError
-from ntprune.experiments.audited import MASK_FREE
-from ntprune.methods.base import TargetData, in_random_order
+from ntprune.experiments.common.audited import MASK_FREE
+from ntprune.methods.defence import TargetData, in_random_order
 from ntprune.methods.ntp import strength
-from ntprune.methods.ntp.strength import quick_thief
+from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.metrics import logme, probe_loss
 from ntprune.objectives import fisher_ratio
 from ntprune.release import Release

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ntprune.experiments.crossed import Against, plain, study
-from ntprune.experiments.named_pairs import PAIRS
+from ntprune.experiments.common.crossed import Against, plain, study
+from ntprune.experiments.common.named_pairs import PAIRS
 from ntprune.experiments.study.workshop import AUDIT
 
 # The studies' network, number of steps and reduction of the protocol: there are eight audits.

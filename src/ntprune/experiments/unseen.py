@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ntprune.experiments.crossed import Against, plain, study
-from ntprune.experiments.named_pairs import PAIRS
+from ntprune.experiments.common.crossed import Against, plain, study
+from ntprune.experiments.common.named_pairs import PAIRS
 from ntprune.experiments.study.workshop import AUDIT
 
 # The studies' network and their reduction of the protocol, since there are four audits, but all of

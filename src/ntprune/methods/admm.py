@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ntprune.engine import train
-from ntprune.methods.base import Defence, Outcome
+from ntprune.methods.defence import Defence, Outcome
 from ntprune.methods.registry import method
 from ntprune.methods.source_only import SourceOnly, SourceOnlySettings
 from ntprune.sparsity import ADMM, GlobalMagnitude, cubic

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from ntprune.domains import Domain, Split, require_content
+from ntprune.domains import Domain
 from ntprune.engine import (
     Progress,
     Resident,
-    accuracy,
-    generator,
     layers_draw,
     silent,
     stream_seed,
 )
 from ntprune.errors import (
     ConstraintError,
-    DataInvalidError,
     NtpruneError,
     OutputError,
     SettingsError,
@@ -32,120 +27,13 @@ from ntprune.errors import (
     first_fault,
 )
 from ntprune.methods.checkpoint import Checkpoint, identity
+from ntprune.methods.defence import Defence, Outcome, TargetData, in_random_order
+from ntprune.methods.measure import check_fit, measure, unprotected
+from ntprune.methods.settings import ConstrainedSettings, PruningSettings, Settings
 from ntprune.models import Model
-from ntprune.release import DEFAULT_PRESET, Card, Release, SourceRecord
+from ntprune.release import DEFAULT_PRESET, Card, Release
 from ntprune.release.atomic import discard
 from ntprune.release.card import versions
-from ntprune.sparsity import MaskSet
-
-
-class Settings(BaseModel):
-    """Base of what a method can be told; by itself, nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PruningSettings(Settings):
-    """Settings of a method that prunes.
-
-    Attributes:
-        sparsity: share of prunable weights that become exactly zero.
-        batch: images of each domain a step.
-    """
-
-    sparsity: float = Field(default=0.0, ge=0, lt=1)
-    batch: int = Field(default=128, ge=2)
-
-
-class ConstrainedSettings(PruningSettings):
-    """Settings of a method that promises to keep the source's accuracy.
-
-    Attributes:
-        max_source_drop: percentage points of source validation accuracy that may be lost.
-    """
-
-    max_source_drop: float = Field(default=1.0, ge=0, le=100)
-
-
-@dataclass
-class Defence:
-    """What a method works with.
-
-    Attributes:
-        model: its own copy of the trained model, to be changed.
-        train, validation: the owner's source data.
-        targets: the defender's slices of the targets, (train, validation, classes) each.
-        shift, flip: augmentation that keeps the meaning of the source's images.
-        before: source validation accuracy (0 to 1) of the model as given.
-        seed: of every random draw.
-        progress: told how far the work is.
-        history: records to append to.
-        checkpoint: where `save` keeps the run; nowhere if not given.
-    """
-
-    model: Model
-    train: Resident
-    validation: Resident
-    targets: list[TargetData]
-    shift: int
-    flip: bool
-    before: float
-    seed: int
-    progress: Progress
-    history: list[dict[str, Any]] = field(default_factory=list)
-    checkpoint: Checkpoint | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model and the data live."""
-        return self.model.device
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Keep `state`, with the history and torch's own random state, in case the run is stopped.
-
-        Args:
-            state: tensors, numbers, strings, and lists, tuples and dicts of them, from which
-                `Method.run` can go on as if nothing had happened.
-        """
-        if self.checkpoint is not None:
-            random = torch.random.get_rng_state()
-            self.checkpoint.save({"method": state, "history": self.history, "random": random})
-
-    def resume(self) -> dict[str, Any]:
-        """What a stopped run of the same command saved last, on the CPU; empty in a new run.
-
-        History and random state are put back; the model is the method's to put back.
-        """
-        saved = self.checkpoint.load() if self.checkpoint is not None else {}
-        if not saved:
-            return {}
-        self.history[:] = saved["history"]
-        torch.random.set_rng_state(saved["random"])
-        state: dict[str, Any] = saved["method"]
-        return state
-
-
-@dataclass(frozen=True)
-class TargetData:
-    """The defender's slice of one target; `mixed` and `flips` are the domain's."""
-
-    name: str
-    train: Resident
-    validation: Resident
-    classes: tuple[str, ...]
-    mixed: bool = False
-    flips: bool = False
-
-
-@dataclass
-class Outcome:
-    """What `run` returns: the masks of the release and the optimiser steps spent.
-
-    Every prunable weight has a mask; other parameters of the encoder may have one too.
-    """
-
-    masks: MaskSet
-    steps: int
 
 
 class Method(ABC):
@@ -318,64 +206,3 @@ class Method(ABC):
     @abstractmethod
     def run(self, work: Defence) -> Outcome:
         """Change `work.model` in place and return the masks of the release."""
-
-
-def measure(model: Model, source: Domain) -> SourceRecord:
-    """Accuracy of `model` on the validation and the test split of its source."""
-    parts = [
-        accuracy(model, Resident.of(split, model.preprocessing, model.device))
-        for split in (source.owner_validation, source.test)
-    ]
-    return SourceRecord(
-        name=source.name, content_hash=source.content_hash, validation=parts[0], test=parts[1]
-    )
-
-
-def unprotected(model: Model, source: Domain, seed: int) -> Release:
-    """`model` as a release of method `none`."""
-    model = model.copy().to("cpu")
-    model.module.eval()
-    masks = MaskSet({n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()})
-    card = Card(
-        method="none",
-        settings={},
-        model=model.spec,
-        source=measure(model, source),
-        sparsity=0.0,
-        layers=masks.per_layer(),
-        steps=0,
-        seed=seed,
-        versions=versions(),
-    )
-    return Release(model, masks, card)
-
-
-def check_fit(given: Release, source: Domain, targets: Sequence[Domain]) -> None:
-    """Refuse a source that the model was not trained on, and a target that is the source."""
-    classes = given.model.spec.classes
-    if source.classes != classes:
-        raise DataInvalidError(
-            f"source '{source.name}' has classes {', '.join(source.classes)} and the model has "
-            f"{', '.join(classes)}: give the source the model was trained on"
-        )
-    require_content(source, given.card.source.content_hash, "the model's card")
-    for target in targets:
-        if target.name == source.name or target.content_hash == source.content_hash:
-            raise DataInvalidError(
-                f"target '{target.name}' is the source itself: a model can't be kept and ruined "
-                "on the same data; name another target"
-            )
-
-
-def in_random_order(split: Split, model: Model, seed: int) -> Resident:
-    """`split` as `model` reads it, in a random order that follows `seed`.
-
-    Some steps look at the first images only, and folders and arrays often come sorted by class.
-    """
-    order = torch.randperm(len(split), generator=generator(seed, "method", "order"))
-    return Resident.of(split.take(order), model.preprocessing, model.device)
-
-
-def steps_for(images: int, batch: int, epochs: float) -> int:
-    """Optimiser steps of `epochs` passes over `images`, at least 1."""
-    return max(1, math.ceil(epochs * images / batch))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.methods.registry import method
 from ntprune.methods.source_only import SourceOnly
 from ntprune.sparsity import GlobalMagnitude

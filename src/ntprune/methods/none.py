@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
-from ntprune.methods.base import Defence, Method, Outcome, Settings
+from ntprune.methods.base import Method
+from ntprune.methods.defence import Defence, Outcome
 from ntprune.methods.registry import method
+from ntprune.methods.settings import Settings
 from ntprune.sparsity import MaskSet
 
 
@@ -20,5 +20,4 @@ class Unprotected(Method):
 
     def run(self, work: Defence) -> Outcome:
         """Masks that keep everything."""
-        kept = {n: torch.ones_like(p, dtype=torch.bool) for n, p in work.model.prunable().items()}
-        return Outcome(MaskSet(kept), 0)
+        return Outcome(MaskSet.keep_all(work.model.prunable()), 0)

@@ -24,7 +24,7 @@ from ntprune.engine import (
     train,
 )
 from ntprune.errors import SettingsError, first_fault
-from ntprune.methods.base import steps_for, unprotected
+from ntprune.methods.measure import unprotected
 from ntprune.models import Model, ModelSpec, Preprocessing
 from ntprune.release import Release
 
@@ -96,7 +96,7 @@ def pretrain(
     _check_size(model)
     data = Resident.of(source.owner_train, model.preprocessing, model.device)
     held_out = Resident.of(source.owner_validation, model.preprocessing, model.device)
-    steps = steps_for(len(data), batch, epochs)
+    steps = _steps_for(len(data), batch, epochs)
     history: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Tensor]] = (-1.0, {})
 
@@ -129,6 +129,11 @@ def pretrain(
     release.card = release.card.model_copy(update={"settings": settings, "steps": steps})
     release.history = history
     return release
+
+
+def _steps_for(images: int, batch: int, epochs: float) -> int:
+    """Optimiser steps of `epochs` passes over `images`, at least 1."""
+    return max(1, math.ceil(epochs * images / batch))
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ntprune.engine import generator
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.methods.registry import method
 from ntprune.methods.source_only import SourceOnly
 from ntprune.sparsity import random_masks

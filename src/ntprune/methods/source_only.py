@@ -8,7 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from ntprune.engine import Batches, generator, reestimate_batchnorm, train
-from ntprune.methods.base import Defence, Method, Outcome, PruningSettings
+from ntprune.methods.base import Method
+from ntprune.methods.defence import Defence, Outcome
+from ntprune.methods.settings import PruningSettings
 from ntprune.sparsity import MaskSet
 
 

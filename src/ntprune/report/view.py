@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ntprune.audit.entries import entries
+from ntprune.audit.flags.texts import entries
 from ntprune.report import tables
 from ntprune.report.load import Audit
 from ntprune.report.tables import Table

@@ -30,6 +30,11 @@ class MaskSet(Mapping[str, Tensor]):
         """The masks that existing exact zeros amount to."""
         return cls({name: p.detach() != 0 for name, p in parameters.items()})
 
+    @classmethod
+    def keep_all(cls, parameters: Mapping[str, Tensor]) -> MaskSet:
+        """Masks that leave everything as it is."""
+        return cls({name: torch.ones_like(p, dtype=torch.bool) for name, p in parameters.items()})
+
     def __getitem__(self, name: str) -> Tensor:
         return self._masks[name]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ntprune.domains import Domain
 from ntprune.engine import Resident, generator, kept_statistics, reestimate_batchnorm
 from ntprune.methods import protect
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.thieves import Thief, Thieves
 from ntprune.models import Model, wrap

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.thieves import Thieves
 from ntprune.models import Model, wrap

@@ -8,7 +8,7 @@ import pytest
 from tests.release.toys import TINY
 
 from ntprune.domains import Domain
-from ntprune.methods import base, protect
+from ntprune.methods import measure, protect
 from ntprune.methods.ntp import finish
 from ntprune.methods.ntp.objective import Objective
 from ntprune.methods.ntp.recovery import Recovery
@@ -41,7 +41,7 @@ def test_it_lasts_until_the_drop_is_inside_the_aim(
     # The glance of the rounds is asked for its accuracy before the first of them and after it.
     accuracies = iter([before, before, *[before - drop / 100 for drop in drops]])
     monkeypatch.setattr(Run, "accuracy", lambda *_: next(accuracies, before))
-    for place in (finish, base):
+    for place in (finish, measure):
         monkeypatch.setattr(place, "accuracy", lambda *_: before)
     settings = TINY | {"rounds": 1, "max_source_drop": ALLOWED, "device": "cpu"}
     made = protect(tiny_base, tiny_source, tiny_target, **settings)

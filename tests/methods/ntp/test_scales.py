@@ -12,7 +12,7 @@ from tests.release.toys import TINY, base, files, toy
 from torch import nn
 
 from ntprune.methods import protect
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.methods.ntp.scales import Scales
 from ntprune.models import Model
 from ntprune.release import Release

@@ -14,8 +14,8 @@ from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.errors import SettingsError
 from ntprune.methods import make_method
-from ntprune.methods.base import TargetData
 from ntprune.methods.checkpoint import Checkpoint
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp import NTPSettings, finish
 from ntprune.methods.ntp.lookahead import Lookahead
 from ntprune.methods.ntp.shares import Shares

@@ -9,7 +9,7 @@ import torch
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.models import Model
 from ntprune.release import Release

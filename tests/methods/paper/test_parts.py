@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.paper.batches import one_pass
 from ntprune.methods.paper.head import PaperHead
 from ntprune.methods.paper.settings import PaperSettings

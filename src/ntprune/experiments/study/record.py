@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ntprune.audit.schema import Envelope, Report
-from ntprune.experiments.stages import noted
+from ntprune.experiments.common.stages import noted
 from ntprune.experiments.study.variants import Variant
 from ntprune.experiments.study.workshop import Workshop
 from ntprune.metrics import mean_interval

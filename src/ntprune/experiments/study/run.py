@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ntprune.audit.schema import Report
 from ntprune.engine import Progress, silent
-from ntprune.experiments.machine import machine
-from ntprune.experiments.stages import Say
+from ntprune.experiments.common.machine import machine
+from ntprune.experiments.common.stages import Say
 from ntprune.experiments.study.publish import publish, require_own
 from ntprune.experiments.study.record import Record, bare, read, thieves
 from ntprune.experiments.study.variants import Study, Variant

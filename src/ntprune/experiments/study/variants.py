@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ntprune.experiments.named_pairs import Pair
+from ntprune.experiments.common.named_pairs import Pair
 from ntprune.methods.ntp import NTPSettings
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ntprune.errors import ConstraintError, TrainingDivergedError
-from ntprune.experiments.named_pairs import Pair, options, pretrain_command, protect_command
-from ntprune.experiments.stages import (
+from ntprune.experiments.common.named_pairs import Pair, options, pretrain_command, protect_command
+from ntprune.experiments.common.stages import (
     Command,
     Say,
     StageError,

@@ -14,10 +14,10 @@ from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.lookahead import Lookahead
+from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.scales import Scales
 from ntprune.methods.ntp.settings import rebases
-from ntprune.methods.ntp.strength import quick_thief
 from ntprune.sparsity import MaskSet
 
 

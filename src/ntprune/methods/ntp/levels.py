@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ntprune.engine.layers import normalised
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.models import Model
 
 

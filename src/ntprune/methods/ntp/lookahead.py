@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ntprune.engine import Batches, generator
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.levels import Grown
 from ntprune.methods.ntp.thieves import Thieves
 from ntprune.models import Model

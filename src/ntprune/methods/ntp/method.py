@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ntprune.methods.base import Defence, Method, Outcome
+from ntprune.methods.base import Method
+from ntprune.methods.defence import Defence, Outcome
 from ntprune.methods.ntp.finish import Finish
 from ntprune.methods.ntp.levels import Levels
 from ntprune.methods.ntp.recovery import Recovery

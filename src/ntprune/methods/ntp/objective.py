@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ntprune.engine import Batches, Resident, generator
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.methods.ntp.settings import NTPSettings, rebases
 from ntprune.methods.ntp.shares import Shares
 from ntprune.methods.ntp.target_head import TargetHead

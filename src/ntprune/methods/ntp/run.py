@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from ntprune.engine import AveragedWeights, Resident, accuracy, reestimate_batchnorm
 from ntprune.errors import TrainingDivergedError
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 from ntprune.methods.ntp.objective import Objective
 from ntprune.methods.ntp.settings import NTPSettings
 

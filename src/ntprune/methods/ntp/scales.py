@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ntprune.methods.base import Defence
+from ntprune.methods.defence import Defence
 
 
 class Scales:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from ntprune.engine import rebased_layers
-from ntprune.methods.base import ConstrainedSettings
+from ntprune.methods.settings import ConstrainedSettings
 from ntprune.models import Model
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ntprune.errors import SettingsError
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.settings import NTPSettings
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ntprune.engine import feature_maps, kept_statistics
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.models import Model
 
 

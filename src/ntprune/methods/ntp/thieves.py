@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ntprune.domains.blocks import at_once
 from ntprune.engine import Resident, layers_draw, rebase_statistics, rebased_layers
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp.levels import Grown, shorten
 from ntprune.models import Model, forget, last_stage
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ntprune.engine import Resident, feature_maps, generator
 from ntprune.engine.loop import make_optimiser
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.paper.batches import one_pass
 from ntprune.methods.paper.settings import PaperSettings
 from ntprune.models import Model

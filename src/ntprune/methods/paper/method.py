@@ -10,7 +10,8 @@ import torch
 
 from ntprune.engine import Resident, generator, reestimate_batchnorm
 from ntprune.errors import LayerCollapseError, TrainingDivergedError
-from ntprune.methods.base import Defence, Method, Outcome
+from ntprune.methods.base import Method
+from ntprune.methods.defence import Defence, Outcome
 from ntprune.methods.paper.head import PaperHead
 from ntprune.methods.paper.settings import PaperSettings
 from ntprune.methods.paper.w_step import Losses, WStep
@@ -151,7 +152,7 @@ class _Run:
         chosen = self.admm.masks() if ends else satisfied
         model = self.work.model
         # A prunable weight that does not learn is not pruned either.
-        masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in model.prunable().items()}
+        masks = dict(MaskSet.keep_all(model.prunable()))
         masks |= dict(zip(self.pruned, chosen, strict=True))
         if self.settings.source_statistics:
             MaskSet(masks).apply_(model.module)

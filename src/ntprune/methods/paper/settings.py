@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ntprune.methods.base import ConstrainedSettings
+from ntprune.methods.settings import ConstrainedSettings
 
 
 class PaperSettings(ConstrainedSettings):

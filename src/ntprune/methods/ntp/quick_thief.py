@@ -19,7 +19,7 @@ from ntprune.engine import (
     train,
 )
 from ntprune.errors import TrainingDivergedError
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.models import Model
 
 # With 64 images of mixed styles even an unprotected model is guessed with, and checkpoints tie.

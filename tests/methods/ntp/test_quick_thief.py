@@ -10,9 +10,9 @@ from torch import nn
 
 from ntprune.domains import Domain
 from ntprune.engine import Resident
-from ntprune.methods.base import TargetData
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp import strength
-from ntprune.methods.ntp.strength import quick_thief
+from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.models import Model
 from ntprune.release import Release
 

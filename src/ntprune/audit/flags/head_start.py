@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, t
 
 from ntprune.audit.curves import choice
-from ntprune.audit.evidence import Evidence
+from ntprune.audit.flags.evidence import Evidence
 from ntprune.audit.points import grid
 from ntprune.audit.schema import Flag
 

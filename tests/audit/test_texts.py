@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ntprune
-from ntprune.audit.entries import entries, page
+from ntprune.audit.flags.texts import entries, page
 
 PACKAGE = Path(ntprune.__file__).parent
 
@@ -32,7 +32,7 @@ def test_a_flag_that_can_be_raised_has_an_entry_and_every_entry_a_flag() -> None
     for module, name in made():
         assert isinstance(name, ast.Constant), f"{module}: name the flag where it is made"
         names.append(name.value)
-    assert set(names) == set(entries()), "give every flag an entry in audit/flags.yaml"
+    assert set(names) == set(entries()), "give every flag an entry in audit/flags/texts.yaml"
 
 
 @pytest.mark.parametrize("name", entries())
@@ -50,4 +50,4 @@ def test_an_entry_is_whole(name: str) -> None:
 
 def test_the_page_is_the_entries() -> None:
     written = (Path(__file__).parents[2] / "docs" / "flags.md").read_text(encoding="utf-8")
-    assert written == page(), "run: python -m ntprune.audit.entries > docs/flags.md"
+    assert written == page(), "run: python -m ntprune.audit.flags.texts > docs/flags.md"

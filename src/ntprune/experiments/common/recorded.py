@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ntprune.experiments.machine import machine
-from ntprune.experiments.stages import noted
+from ntprune.experiments.common.machine import machine
+from ntprune.experiments.common.stages import noted
 from ntprune.release.atomic import write_file
 
 

@@ -13,8 +13,7 @@ from tests.fakes.fake import Fake
 from tests.fakes.table import FAKES
 from torch import Tensor
 
-from ntprune.audit.flags import raise_flags
-from ntprune.audit.scales import (
+from ntprune.audit.fingerprint import (
     filter_directions,
     head_weights,
     kept_directions,
@@ -23,6 +22,7 @@ from ntprune.audit.scales import (
     weight_scales,
     whole_scales,
 )
+from ntprune.audit.flags import raise_flags
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods import make_method

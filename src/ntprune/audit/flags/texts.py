@@ -1,6 +1,6 @@
 """What each flag says to a reader: one text for the report and for docs/flags.md.
 
-`python -m ntprune.audit.entries > docs/flags.md` writes the page.
+`python -m ntprune.audit.flags.texts > docs/flags.md` writes the page.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Entry:
 @cache
 def entries() -> dict[str, Entry]:
     """Every flag's entry by the flag's name, in the order in which flags are checked."""
-    texts = yaml.safe_load((Path(__file__).parent / "flags.yaml").read_text(encoding="utf-8"))
+    texts = yaml.safe_load((Path(__file__).parent / "texts.yaml").read_text(encoding="utf-8"))
     return {name: Entry(**text) for name, text in texts.items()}
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ntprune.audit.evidence import Evidence
-from ntprune.audit.scales import kept_directions
+from ntprune.audit.fingerprint import kept_directions
+from ntprune.audit.flags.evidence import Evidence
 from ntprune.audit.schema import Flag
 
 # Mean gap that an attack must gain over another before the difference is called one.

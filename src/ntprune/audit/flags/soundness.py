@@ -1,7 +1,4 @@
-"""What a reader must know before believing an audit, in the manner of AutoAttack's checks.
-
-Each flag has an entry in docs/flags.md: when it is raised, what it means, what to do.
-"""
+"""Flags: an audit that is void, undertrained, incomplete or bound to a polite protocol."""
 
 from __future__ import annotations
 
@@ -10,20 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from ntprune.attacks import attack_class
-from ntprune.audit import strongest, tricks
-from ntprune.audit.evidence import Check, Evidence
+from ntprune.audit.flags.evidence import Evidence
 from ntprune.audit.protocol import procedure
 from ntprune.audit.schema import Flag
 
-__all__ = ["CHECKS", "Evidence", "raise_flags"]
 
-
-def raise_flags(evidence: Evidence) -> list[Flag]:
-    """Every flag that applies, in the order of the documentation."""
-    return [flag for check in CHECKS for flag in check(evidence)]
-
-
-def _void(e: Evidence) -> Iterator[Flag]:
+def void(e: Evidence) -> Iterator[Flag]:
     control = e.controls.get("unprotected")
     if control is None:
         yield Flag(
@@ -44,7 +33,7 @@ def _void(e: Evidence) -> Iterator[Flag]:
     )
 
 
-def _rate_on_edge(e: Evidence) -> Iterator[Flag]:
+def rate_on_edge(e: Evidence) -> Iterator[Flag]:
     at_edge: dict[tuple[str, float], list[str]] = {}
     # From scratch too: a yardstick that is trained badly is in the defender's favour or against it.
     theirs = [p for p in e.points if p.subject in ("release", "scratch")]
@@ -68,7 +57,7 @@ def _rate_on_edge(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _loss_did_not_fall(e: Evidence) -> Iterator[Flag]:
+def loss_did_not_fall(e: Evidence) -> Iterator[Flag]:
     stuck = [
         p
         for p in e.points
@@ -85,7 +74,7 @@ def _loss_did_not_fall(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _still_rising(e: Evidence) -> Iterator[Flag]:
+def still_rising(e: Evidence) -> Iterator[Flag]:
     control = e.controls.get("unprotected")
     if control is None or not e.attacks:
         return
@@ -111,7 +100,7 @@ def _still_rising(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _spread_hides_effect(e: Evidence) -> Iterator[Flag]:
+def spread_hides_effect(e: Evidence) -> Iterator[Flag]:
     low, high = e.envelope.ci95
     if low < 0 < high:
         yield Flag(
@@ -123,7 +112,7 @@ def _spread_hides_effect(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _scratch_not_monotone(e: Evidence) -> Iterator[Flag]:
+def scratch_not_monotone(e: Evidence) -> Iterator[Flag]:
     falls = [
         (e.budgets[i], e.budgets[i + 1])
         for i in range(len(e.budgets) - 1)
@@ -138,7 +127,7 @@ def _scratch_not_monotone(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _chance_level(e: Evidence) -> Iterator[Flag]:
+def chance_level(e: Evidence) -> Iterator[Flag]:
     flat = [name for name, curve in e.attacks.items() if np.max(curve.curve) < e.guess + 0.02]
     if flat:
         yield Flag(
@@ -150,7 +139,7 @@ def _chance_level(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _budget_below_classes(e: Evidence) -> Iterator[Flag]:
+def budget_below_classes(e: Evidence) -> Iterator[Flag]:
     few = [str(n) for n in e.budgets if n < e.classes]
     if few:
         yield Flag(
@@ -162,7 +151,7 @@ def _budget_below_classes(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _points_missing(e: Evidence) -> Iterator[Flag]:
+def points_missing(e: Evidence) -> Iterator[Flag]:
     if e.missing:
         where = dict.fromkeys(
             f"{m.subject}/{m.attack}" if m.attack else f"all of {m.subject}" for m in e.missing
@@ -177,7 +166,7 @@ def _points_missing(e: Evidence) -> Iterator[Flag]:
         )
 
 
-def _polite_protocol(e: Evidence) -> Iterator[Flag]:
+def polite_protocol(e: Evidence) -> Iterator[Flag]:
     recipe, seeds = e.protocol.recipe, e.protocol.seeds
     found = []
     if all(attack_class(procedure(a)).threat.mask != "free" for a in e.protocol.attacks):
@@ -195,25 +184,3 @@ def _polite_protocol(e: Evidence) -> Iterator[Flag]:
             message=f"{e.protocol.name} favours the defender: {'; '.join(found)}. A real thief is "
             "not bound by it",
         )
-
-
-CHECKS: tuple[Check, ...] = (
-    _void,
-    strongest.head_start_at_some_budget,
-    strongest.envelope_below_an_attack,
-    _rate_on_edge,
-    _loss_did_not_fall,
-    _still_rising,
-    _spread_hides_effect,
-    tricks.mask_free_stronger,
-    tricks.normalisation_games,
-    tricks.head_only,
-    tricks.unusual_scale,
-    tricks.same_encoder,
-    tricks.plain_mask,
-    _scratch_not_monotone,
-    _chance_level,
-    _budget_below_classes,
-    _points_missing,
-    _polite_protocol,
-)

@@ -1,0 +1,1 @@
+"""What experiments share: named pairs, commands as stages, records and their summary."""
