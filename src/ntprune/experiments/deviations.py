@@ -25,6 +25,7 @@ from ntprune.audit.protocol import QUICK
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain, domain
 from ntprune.errors import NtpruneError, OutputError
+from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.machine import machine
 from ntprune.experiments.common.once import once
 from ntprune.experiments.common.stages import note, noted
@@ -90,17 +91,27 @@ class Study:
 
 def main() -> None:
     """Run the variants named on the command line, or all."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("variants", nargs="*", default=list(VARIANTS), metavar="VARIANT")
-    parser.add_argument("--out", type=Path, default=Path("runs/deviations"))
-    parser.add_argument("--results", type=Path, default=Path("results/deviations"))
-    parser.add_argument("--source", default=Study.source)
-    parser.add_argument("--target", default=Study.target)
-    parser.add_argument("--model", default="convnet")
-    parser.add_argument("--width", type=int)
-    parser.add_argument("--size", type=int, default=16)
-    parser.add_argument("--epochs", type=float, default=4)
-    parser.add_argument("--budgets", type=_counts, default="16,128,1024", metavar="N,N,...")
+    parser = command_line(__doc__, out="runs/deviations", results="results/deviations")
+    parser.add_argument(
+        "variants",
+        nargs="*",
+        default=list(VARIANTS),
+        metavar="VARIANT",
+        help="all if none is named; a name that doesn't exist prints them",
+    )
+    parser.add_argument("--source", default=Study.source, help=f"domain ({Study.source})")
+    parser.add_argument("--target", default=Study.target, help=f"domain ({Study.target})")
+    parser.add_argument("--model", default="convnet", help="architecture (convnet)")
+    parser.add_argument("--width", type=int, help="channels of its first stage")
+    parser.add_argument("--size", type=int, default=16, help="pixels that it reads (16)")
+    parser.add_argument("--epochs", type=float, default=4, help="of pretraining (4)")
+    parser.add_argument(
+        "--budgets",
+        type=_counts,
+        default="16,128,1024",
+        metavar="N,N,...",
+        help="of the audits (16,128,1024)",
+    )
     parser.add_argument(
         "--set",
         type=_setting,
@@ -109,9 +120,9 @@ def main() -> None:
         metavar="NAME=VALUE",
         help="in every variant",
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0, help="of model and protections (0)")
+    parser.add_argument("--data-root", type=Path, help="folder of the domains' files")
+    parser.add_argument("--workers", type=int, default=2, help="jobs at a time (2)")
     given = parser.parse_args()
     if unknown := sorted(set(given.variants) - set(VARIANTS)):
         parser.error(f"unknown variant '{unknown[0]}': choose from {', '.join(VARIANTS)}")

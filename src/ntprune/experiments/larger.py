@@ -9,12 +9,12 @@ afford few at 32×32 pixels; the audits are a stated reduction of `quick/1`.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ntprune.errors import NtpruneError
+from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.named_pairs import Pair, options, pretrain_command, protect_command
 from ntprune.experiments.common.recorded import record
 from ntprune.experiments.common.stages import Command, run_missing, typed
@@ -48,10 +48,14 @@ NETWORKS = {
 
 def main() -> None:
     """Run the networks named on the command line, or all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
-    parser.add_argument("--out", type=Path, default=Path("runs/larger"))
-    parser.add_argument("--results", type=Path, default=Path("results/larger"))
+    parser = command_line(__doc__, out="runs/larger", results="results/larger")
+    parser.add_argument(
+        "networks",
+        nargs="*",
+        default=list(NETWORKS),
+        metavar="NETWORK",
+        help=f"all if none is named: {', '.join(NETWORKS)}",
+    )
     given = parser.parse_args()
     unknown = sorted(set(given.networks) - set(NETWORKS))
     if unknown:

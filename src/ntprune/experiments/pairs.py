@@ -13,11 +13,11 @@ was stopped is taken up where it was, and the three audits of a pair share a led
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
 from ntprune.errors import NtpruneError
+from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.named_pairs import (
     RECORD,
     named_pair,
@@ -43,10 +43,14 @@ PLAIN = {
 
 def main() -> None:
     """Run the pairs named on the command line, or those of the record."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pairs", nargs="*", default=list(RECORD), metavar="PAIR")
-    parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--results", type=Path, default=Path("results/pairs"))
+    parser = command_line(__doc__, out="runs", results="results/pairs")
+    parser.add_argument(
+        "pairs",
+        nargs="*",
+        default=list(RECORD),
+        metavar="PAIR",
+        help=f"all of the record if none is named: {', '.join(RECORD)}",
+    )
     arguments = parser.parse_args()
     try:
         for name in arguments.pairs:

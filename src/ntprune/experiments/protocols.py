@@ -9,7 +9,6 @@ audit that is done is not run again; one that was stopped is taken up where it w
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from ntprune.audit.schema import Envelope, Report
 from ntprune.errors import NtpruneError
+from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.machine import machine
 from ntprune.experiments.common.stages import Command, noted, run_stage, typed
 from ntprune.release.atomic import write_file
@@ -37,9 +37,11 @@ class Audited:
 
 def main() -> None:
     """Audit every release by every protocol and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("releases", nargs="+", metavar="NAME=FOLDER")
-    parser.add_argument("--target", default="usps")
+    parser = command_line(__doc__, out="runs/protocols", results="results/protocols")
+    parser.add_argument(
+        "releases", nargs="+", metavar="NAME=FOLDER", help="what is audited, under what name"
+    )
+    parser.add_argument("--target", default="usps", help="domain of the thief (usps)")
     parser.add_argument("--protocols", default="paper,standard", help="the polite one first")
     parser.add_argument(
         "--budgets",
@@ -48,10 +50,8 @@ def main() -> None:
         metavar="PROTOCOL=N,N,...",
         help="a stated reduction of one protocol; once for each",
     )
-    parser.add_argument("--workers", default="2")
-    parser.add_argument("--out", type=Path, default=Path("runs/protocols"))
+    parser.add_argument("--workers", default="2", help="jobs at a time (2)")
     parser.add_argument("--ledger", type=Path, help="of finished jobs; <out>/jobs if not given")
-    parser.add_argument("--results", type=Path, default=Path("results/protocols"))
     given = parser.parse_args()
     for pair in (*given.releases, *given.budgets):
         if "=" not in pair:

@@ -3,13 +3,12 @@
 `python -m ntprune.experiments.proxies PLACE ... --results results/proxies`
 
 A place is `RELEASE:AUDIT`, a folder that holds `release` and `audit`, or a folder of such folders.
-Controls of an audit are releases too: the unprotected model, which is taken from `release.owner`,
-and those in the ledger's `releases`.
+The unprotected model, taken from `release.owner`, counts as a release too; a pruned control in a
+ledger's `releases` has to be named as `RELEASE:AUDIT`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import shlex
@@ -23,6 +22,7 @@ from typing import Any
 
 from ntprune.engine import threads
 from ntprune.errors import NtpruneError, SettingsError
+from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.audited import GAPS, Audited, find, read
 from ntprune.experiments.common.machine import machine
 from ntprune.experiments.proxy_scores import PROXIES, Defended
@@ -33,10 +33,11 @@ from ntprune.release.atomic import write_file
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, correlate and record."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("places", nargs="+", metavar="PLACE")
-    parser.add_argument("--results", type=Path, default=Path("results/proxies"))
-    parser.add_argument("--data-root", type=Path)
+    parser = command_line(__doc__, out=None, results="results/proxies")
+    parser.add_argument(
+        "places", nargs="+", metavar="PLACE", help="folders of studies, or RELEASE:AUDIT"
+    )
+    parser.add_argument("--data-root", type=Path, help="folder of the domains' files")
     parser.add_argument("--seed", type=int, default=0, help="of what the proxies draw")
     given = parser.parse_args(arguments)
     try:

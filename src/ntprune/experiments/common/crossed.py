@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ntprune.errors import NtpruneError
+from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.named_pairs import Pair, options, pretrain_command, protect_command
 from ntprune.experiments.common.recorded import record
 from ntprune.experiments.common.stages import Command, run_stage, typed
@@ -46,9 +46,7 @@ def study(
         name: of the study's folders below `runs` and `results`.
         pair, releases, targets: as of `run`.
     """
-    parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--out", type=Path, default=Path("runs") / name)
-    parser.add_argument("--results", type=Path, default=Path("results") / name)
+    parser = command_line(about, out=f"runs/{name}", results=f"results/{name}")
     arguments = parser.parse_args()
     try:
         run(pair, releases, targets, arguments.out, arguments.results)
