@@ -58,6 +58,27 @@ def test_fewer_equal_and_more_classes_at_once(
         assert -math.log(len(target.classes)) <= reached <= 0
 
 
+def test_class_names_in_another_order_make_no_difference(
+    tiny_base: Release, tiny_source: Domain, tiny_target: Domain
+) -> None:
+    """A thief reads names, so the released head is one he may keep."""
+    order = [2, 0, 3, 1]
+    places = torch.tensor(order).argsort()
+    parts = {
+        name: Split(split.images, places[split.labels])
+        for name in ("train", "validation", "pool", "test")
+        for split in (getattr(tiny_target, name),)
+    }
+    names = tuple(tiny_target.classes[i] for i in order)
+    assert names != tiny_source.classes
+    moved = replace(tiny_target, classes=names, **parts)
+    one, two = (
+        ntprune.protect(tiny_base, tiny_source, target, **SMALL).model.module.state_dict()
+        for target in (tiny_target, moved)
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
 def test_the_quick_thief_puts_on_a_head_of_the_targets_classes(
     tiny_base: Release, tiny_many: Domain, tiny_other: Domain
 ) -> None:

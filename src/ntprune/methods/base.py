@@ -117,17 +117,7 @@ class Method(ABC):
             model=model,
             train=in_random_order(source.owner_train, model, seed),
             validation=Resident.of(source.owner_validation, model.preprocessing, model.device),
-            targets=[
-                TargetData(
-                    t.name,
-                    in_random_order(t.train, model, seed),
-                    Resident.of(t.validation, model.preprocessing, model.device),
-                    t.classes,
-                    t.mixed,
-                    t.flips,
-                )
-                for t in targets
-            ],
+            targets=[TargetData.of(target, model, seed) for target in targets],
             shift=1 if model.preprocessing.size <= 16 else 2,
             flip=source.flips,
             before=given.card.source.validation,

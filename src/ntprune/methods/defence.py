@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ntprune.domains import Split
+from ntprune.domains import Domain, Split
 from ntprune.engine import Progress, Resident, generator
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.models import Model
@@ -83,6 +83,29 @@ class TargetData:
     classes: tuple[str, ...]
     mixed: bool = False
     flips: bool = False
+
+    @classmethod
+    def of(cls, target: Domain, model: Model, seed: int) -> TargetData:
+        """That slice as `model` reads it, training images in a random order that follows `seed`.
+
+        Classes that are the model's come in its order, as a thief would have them who keeps the
+        head.
+        """
+        classes = target.classes
+        if set(classes) == set(model.spec.classes):
+            classes = model.spec.classes
+        places = torch.tensor([classes.index(name) for name in target.classes])
+        train, validation = (
+            Split(split.images, places[split.labels]) for split in (target.train, target.validation)
+        )
+        return cls(
+            target.name,
+            in_random_order(train, model, seed),
+            Resident.of(validation, model.preprocessing, model.device),
+            classes,
+            target.mixed,
+            target.flips,
+        )
 
 
 @dataclass
