@@ -132,7 +132,7 @@ def test_the_audit_prints_its_protocol_with_its_numbers(
     place: Path, tmp_path: Path, typed: Typed
 ) -> None:
     out = typed(*arguments("audit", place, tmp_path)).out
-    assert out.startswith(f"tiny/1 with budgets 4,8 on npz:{place}/target.npz: mean gap ")
+    assert f"\ntiny/1 with budgets 4,8 on npz:{place}/target.npz: mean gap " in out
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert f"SLC-AUC {found['envelope']['slc_auc']:+.4f}; source drop" in out
 

@@ -19,7 +19,7 @@ from ntprune.engine import evaluate, feature_maps, generator, reestimate_batchno
 from ntprune.errors import TrainingDivergedError
 from ntprune.experiments.common.audited import MASK_FREE
 from ntprune.methods.defence import TargetData, in_random_order
-from ntprune.methods.ntp import strength
+from ntprune.methods.ntp import quick_thief as thieving
 from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.metrics import logme, probe_loss
 from ntprune.objectives import fisher_ratio
@@ -123,8 +123,8 @@ PROXIES: dict[str, tuple[str, Callable[[Defended], float]]] = {
     "linear-probe": ("held-out log-likelihood of a logistic regression, nats", _probe),
     "ten-steps": (f"held-out log-likelihood after 10 steps at {LR:g}, nats", _ten_steps),
     "quick-thief": (
-        f"held-out log-likelihood after {strength.STEPS} steps on {strength.SAMPLES} images at "
-        f"{strength.LR:g}, the mean over heads of the better start, nats",
+        f"held-out log-likelihood after {thieving.STEPS} steps on {thieving.SAMPLES} images at "
+        f"{thieving.LR:g}, the mean over heads of the better start, nats",
         _quick_thief,
     ),
     "searching-thief": (

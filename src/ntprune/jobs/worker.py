@@ -111,7 +111,7 @@ def _serve(pipe: Connection, context: Context) -> None:
     from ntprune.engine.memory import keep_freed_memory
 
     # Leaving by an exception removes drafts that are being written.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _leave)
     torch.set_num_threads(1)
     keep_freed_memory()
     parent = multiprocessing.parent_process()
@@ -123,8 +123,15 @@ def _serve(pipe: Connection, context: Context) -> None:
         try:
             job: Job = pipe.recv()
         except EOFError:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return
         pipe.send(attempt(job, context))
+
+
+def _leave(*_: object) -> None:
+    # A second word would be heard in the middle of what Python tidies up, and cost a traceback.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _leave_with(sentinel: int) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods.defence import TargetData
-from ntprune.methods.ntp import strength
+from ntprune.methods.ntp import quick_thief as thieving
 from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.models import Model
 from ntprune.release import Release
@@ -73,7 +73,7 @@ def test_a_thief_that_blows_up_on_unseen_images_has_learnt_nothing(
     """NaN would rank as the strongest protection there is."""
     data = target(tiny_target, tiny_base.model)
     for loss in (math.nan, math.inf):
-        monkeypatch.setattr(strength, "evaluate", lambda model, data, loss=loss: (0.0, loss))
+        monkeypatch.setattr(thieving, "evaluate", lambda model, data, loss=loss: (0.0, loss))
         assert quick_thief(tiny_base.model, data, 0, steps=1) == -math.log(4)
 
 
@@ -82,11 +82,11 @@ def test_of_each_head_the_better_start_counts_and_of_heads_the_mean(
 ) -> None:
     """One lucky thief does not decide, nor one that statistics had put off."""
     reached = iter([0.9, 0.5, 7.0, 0.25])  # as it is and rebased, of one head and of the other
-    monkeypatch.setattr(strength, "evaluate", lambda model, data: (0.0, next(reached)))
+    monkeypatch.setattr(thieving, "evaluate", lambda model, data: (0.0, next(reached)))
     data = target(tiny_target, tiny_base.model)
     data = TargetData(data.name, data.train, data.validation, tiny_base.model.spec.classes)
     assert quick_thief(tiny_base.model, data, 0, steps=1) == pytest.approx(-(0.5 + 0.25) / 2)
     worse = iter([9.0, math.inf, 7.0, 0.25])
-    monkeypatch.setattr(strength, "evaluate", lambda model, data: (0.0, next(worse)))
+    monkeypatch.setattr(thieving, "evaluate", lambda model, data: (0.0, next(worse)))
     guess = math.log(len(data.classes))
     assert quick_thief(tiny_base.model, data, 0, steps=1) == pytest.approx(-(guess + 0.25) / 2)
