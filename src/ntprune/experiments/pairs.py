@@ -111,6 +111,7 @@ def run(name: str, out: Path, results: Path, command: Command = typed) -> None:
     record(name, release, out / "audit", {stage: (out, stage) for stage in stages}, results)
     for folder in ("paper", "audit-source-only"):
         shutil.copy(out / folder / "report.json", results / f"{folder}.json")
+        shutil.copy(out / folder / "points.csv", results / f"{folder}.csv")
 
 
 if __name__ == "__main__":
