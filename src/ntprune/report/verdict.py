@@ -172,14 +172,20 @@ def _open(report: Report) -> str:
     )
 
 
+def _does(report: Report, still: str = "") -> str:
+    """What the interval lets be said of a thief who is ahead by the estimate."""
+    ends = confidence(report.envelope)
+    return f"{still}does" if ends is None or ends[0] > 0 else f"may {still}do"
+
+
 def _partly(report: Report, bare: float) -> str:
     # Something is left, so rounding must not make it the whole.
     removed = min(0.99, 1 - report.envelope.mean_gap / bare)
     return (
         f"{percent(removed, 0)} of the head start that the unprotected model gives is removed, but "
-        f"{_thief(report)} still does better with this file than from scratch (average accuracy "
-        f"difference {_measured(report.envelope)}; unprotected {points(bare)}), and "
-        f"{_price(report)}."
+        f"{_thief(report)} {_does(report, 'still ')} better with this file than from scratch "
+        f"(average accuracy difference {_measured(report.envelope)}; unprotected {points(bare)}), "
+        f"and {_price(report)}."
     )
 
 
@@ -191,8 +197,8 @@ def _keeps(report: Report, bare: float | None) -> str:
         close = ", a difference within the uncertainty" if alike else ", which is no more"
         beside = f"; the unprotected model gives {points(bare)}{close}"
     return (
-        f"{_thief(report)} does better with this file than from scratch (average accuracy "
-        f"difference {_measured(report.envelope)}{beside}), and {_price(report)}."
+        f"{_thief(report)} {_does(report)} better with this file than from scratch (average "
+        f"accuracy difference {_measured(report.envelope)}{beside}), and {_price(report)}."
     )
 
 
