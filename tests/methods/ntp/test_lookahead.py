@@ -56,12 +56,16 @@ def entries(found: list[Tensor | None], model: Model) -> dict[str, Tensor | None
     return dict(zip((n for n, _ in model.module.named_parameters()), found, strict=True))
 
 
+def flat(found: list[Tensor | None]) -> Tensor:
+    return torch.cat([gradient.flatten() for gradient in found if gradient is not None])
+
+
 def test_entries_align_with_the_parameters(
     model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other classes: the thief needs a new head, of which nothing is passed on."""
     monkeypatch.setattr(Thieves, "STAGE_FRESH", 0.0)
-    found, loss = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
+    found = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     encoder = {n for n, _ in model.encoder_parameters()}
     for (name, gradient), parameter in zip(
         entries(found, model).items(), model.module.parameters(), strict=True
@@ -73,9 +77,6 @@ def test_entries_align_with_the_parameters(
             assert gradient.abs().sum() > 0
         else:
             assert gradient is None, name
-    assert loss.shape == ()
-    assert 0 < float(loss) <= 5.0
-    assert not loss.requires_grad
 
 
 def test_a_thief_trains_what_the_owner_has_frozen(model: Model, tiny_target: Domain) -> None:
@@ -83,7 +84,7 @@ def test_a_thief_trains_what_the_owner_has_frozen(model: Model, tiny_target: Dom
     first.requires_grad_(False)
     simulated = lookahead(model, tiny_target)
     for _ in range(6):  # with the head kept and without
-        found, _ = simulated.gradient(0.5, 1.0, dense(model), ())
+        found = simulated.gradient(0.5, 1.0, dense(model), ())
         assert found[0] is not None
         assert float(found[0].abs().sum()) > 0
     assert not first.requires_grad
@@ -106,23 +107,21 @@ def test_the_released_model_is_not_changed(
 
 
 def test_the_seed_decides(model: Model, tiny_target: Domain) -> None:
-    def run(seed: int) -> tuple[list[Tensor | None], Tensor]:
+    def run(seed: int) -> Tensor:
         simulated = lookahead(model, tiny_target, seed)
         simulated.gradient(0.5, 1.0, dense(model), ())
-        return simulated.gradient(0.5, 1.0, dense(model), ())
+        return flat(simulated.gradient(0.5, 1.0, dense(model), ()))
 
-    (one, first), (again, second), (_, third) = run(1), run(1), run(2)
-    for a, b in zip(one, again, strict=True):
-        assert (a is None and b is None) or torch.equal(a, b)
-    assert torch.equal(first, second)
-    assert not torch.equal(first, third)
+    first = run(1)
+    assert torch.equal(first, run(1))
+    assert not torch.equal(first, run(2))
 
 
 def test_a_thief_that_diverges_says_nothing(
     model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Thieves, "RATES", (1e30, 1e30))
-    found, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
+    found = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     assert all(bool((g == 0).all()) for g in found if g is not None)
 
 
@@ -142,11 +141,8 @@ def test_thieves_to_come_are_the_same_after_a_stop(model: Model, tiny_other: Dom
         stopped.gradient(0.5, 1.0, dense(owner), ())
     resumed.load_state_dict(copy.deepcopy(stopped.state_dict()))
     for _ in range(2):
-        (one, first), (other, second) = (
-            each.gradient(0.5, 1.0, dense(owner), ()) for each in (stopped, resumed)
-        )
-        assert torch.equal(first, second)
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None)
+        one, other = (each.gradient(0.5, 1.0, dense(owner), ()) for each in (stopped, resumed))
+        assert torch.equal(flat(one), flat(other))
 
 
 def test_the_thief_starts_from_the_weights_of_the_moment(model: Model, tiny_other: Domain) -> None:
@@ -155,11 +151,11 @@ def test_the_thief_starts_from_the_weights_of_the_moment(model: Model, tiny_othe
     with torch.no_grad():
         for parameter in model.module.parameters():
             parameter.mul_(1.5)
-    found, _ = simulated.gradient(0.5, 1.0, dense(model), ())
-    stale, _ = fresh.gradient(
+    found = simulated.gradient(0.5, 1.0, dense(model), ())
+    stale = fresh.gradient(
         0.5, 1.0, dense(model), ()
     )  # made before the change as well: it follows too
-    moved, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
+    moved = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     for a, b, c in zip(found, stale, moved, strict=True):
         if a is not None:
             torch.testing.assert_close(a, b)
@@ -173,7 +169,7 @@ def test_some_thieves_keep_the_mask(model: Model, tiny_other: Domain) -> None:
     simulated = lookahead(model, tiny_other, depth=1)
     dead = 0
     for _ in range(30):
-        gradient = entries(simulated.gradient(0.0, 1.0, nothing, ())[0], model)[name]
+        gradient = entries(simulated.gradient(0.0, 1.0, nothing, ()), model)[name]
         assert gradient is not None
         dead += bool((gradient == 0).all())
     assert 3 <= dead <= 20
@@ -182,8 +178,7 @@ def test_some_thieves_keep_the_mask(model: Model, tiny_other: Domain) -> None:
 
 def test_both_terms_count_with_their_weights(model: Model, tiny_other: Domain) -> None:
     def run(alpha: float, fisher: float) -> Tensor:
-        found, _ = lookahead(model, tiny_other).gradient(alpha, fisher, dense(model), ())
-        return torch.cat([g.flatten() for g in found if g is not None])
+        return flat(lookahead(model, tiny_other).gradient(alpha, fisher, dense(model), ()))
 
     away, ratio = run(1.0, 0.0), run(0.0, 1.0)
     assert away.norm() > 0
@@ -205,7 +200,7 @@ def test_pushing_along_it_lowers_what_a_thief_can_separate(
 
     before = separation()
     for _ in range(15):
-        grads, _ = simulated.gradient(0.0, 1.0, dense(model), ())
+        grads = simulated.gradient(0.0, 1.0, dense(model), ())
         scale = 0.1 / torch.stack([g.norm() for g in grads if g is not None]).norm()
         with torch.no_grad():
             for parameter, gradient in zip(model.module.parameters(), grads, strict=True):
@@ -218,16 +213,16 @@ def test_rebasing_changes_what_is_pushed_on_but_for_no_thief_that_does_not(
     model: Model, tiny_other: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Thieves, "STAGE_FRESH", 0.0)
-    plain, _ = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
+    plain = lookahead(model, tiny_other).gradient(0.5, 1.0, dense(model), ())
     monkeypatch.setattr(Thieves, "REBASED", 0.0)
-    never, _ = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model), ())
+    never = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model), ())
     monkeypatch.setattr(Thieves, "REBASED", 1.0)
     before = copy.deepcopy(model.module.state_dict())
-    always, loss = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model), ())
+    always = lookahead(model, tiny_other, rebases=True).gradient(0.5, 1.0, dense(model), ())
     first = [next(g for g in each if g is not None) for each in (plain, never, always)]
     assert first[0].shape == first[1].shape == first[2].shape
     assert not torch.equal(first[0], first[2])
-    assert torch.isfinite(loss)
+    assert torch.isfinite(first[2]).all()
     for name, value in model.module.state_dict().items():
         assert torch.equal(before[name], value), name
 

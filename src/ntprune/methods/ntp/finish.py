@@ -171,7 +171,7 @@ class Finish:
         if not settings.lookahead:
             return
         lookahead = self.lookaheads[self.run.objective.shares.turn()]
-        grads, _ = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks, grown)
+        grads = lookahead.gradient(settings.thief_alpha, settings.fisher, self.masks, grown)
         pairs = zip(self.run.model.module.parameters(), grads, strict=True)
         mine = [(p.grad, g) for p, g in pairs if p.grad is not None and g is not None]
         torch._foreach_add_([a for a, _ in mine], [b for _, b in mine], alpha=settings.lookahead)

@@ -62,7 +62,7 @@ class Lookahead:
 
     def gradient(
         self, alpha: float, fisher: float, masks: MaskSet, grown: Sequence[Grown]
-    ) -> tuple[list[Tensor | None], Tensor]:
+    ) -> list[Tensor | None]:
         """The gradient of `fisher·F - alpha·min(CE, clamp)` averaged along one simulated theft.
 
         Args:
@@ -72,8 +72,7 @@ class Lookahead:
 
         Returns:
             One entry for each parameter of the model's module, `None` where the thief's parameter
-            is not the model's (a new head, a fresh stage); and the mean of min(CE, clamp) along
-            the path, on batches of all the defender's target images (nats).
+            is not the model's (a new head, a fresh stage).
         """
         thief = self.thieves.next(grown)
         model = thief.model
@@ -84,7 +83,6 @@ class Lookahead:
             masks.attach(model.module, optimiser)
         batches = Batches(thief.samples, self.batch, self._draw)
         total: list[Tensor] = [torch.zeros_like(p) for p in thief.shared]
-        losses = []
         model.module.train()
         looks = self._looks(batches.size)
         for step in range(1, max(looks) + 1):
@@ -105,12 +103,11 @@ class Lookahead:
                     materialize_grads=True,
                 )
                 torch._foreach_add_(total, list(grads))
-                losses.append(away.detach())
-        torch._foreach_div_(total, float(len(losses)))
+        torch._foreach_div_(total, float(len(looks)))
         # A thief whose training diverged has nothing to say of the release.
         sound = torch.stack([part.isfinite().all() for part in total]).all()
         total = [torch.where(sound, part, 0.0) for part in total]
-        return thief.of_release(total), torch.stack(losses).mean()
+        return thief.of_release(total)
 
     def state_dict(self) -> dict[str, Any]:
         """The thefts to come: all draws are the generator's that these batches are saved with."""
