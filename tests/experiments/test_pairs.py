@@ -53,18 +53,19 @@ def test_a_pair_is_run_once_and_recorded(
     monkeypatch.setitem(PAIRS, "tiny", PAIR)
     monkeypatch.setattr(pairs, "ENGINE", ["--engine", "inline"])
     pairs.run("tiny", tmp_path / "out", tmp_path / "results", command=shell)
-    stages = ["pretrain", "protect", "audit", "report", "audit", "protect", "audit"]
+    stages = ["pretrain", "protect", "audit", "report", "audit", "protect", "audit", "audit"]
     assert [c.split()[0] for c in shell.typed] == stages
     run = json.loads((tmp_path / "results" / "run.json").read_text())
     assert [stage["command"].split()[1] for stage in run["stages"].values()] == stages
     reports = {
         name: Report.model_validate_json((tmp_path / "results" / f"{name}.json").read_bytes())
-        for name in ("report", "paper", "audit-source-only")
+        for name in ("report", "paper", "audit-source-only", "paper-source-only")
     }
     assert reports["paper"].budgets == [12, 30]
     control = reports["audit-source-only"]
     assert control.release["method"] == "admm"
     assert control.cost.reused > 0, "scratch and unprotected were in the ledger"
+    assert reports["paper-source-only"].release == control.release
     text = pairs.summarise(tmp_path)
     assert "## results" in text
     assert f"{reports['paper'].envelope.slc_auc:+.3f}" in text

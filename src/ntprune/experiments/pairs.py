@@ -3,12 +3,12 @@
 `python -m ntprune.experiments.pairs --out runs --results results/pairs [PAIR ...]`
 
 Every stage is the command a user would type. A stage that is done is not run again; an audit that
-was stopped is taken up where it was, and the three audits of a pair share a ledger:
+was stopped is taken up where it was, and the audits of a pair share a ledger:
 
 - `standard/1`, whole or reduced as the pair says;
 - `paper/1`, reduced likewise;
 - of the control `admm`, ADMM on the source alone at the release's sparsity and with as many steps
-  as its rounds and finish have.
+  as its rounds and finish have, by both.
 """
 
 from __future__ import annotations
@@ -106,10 +106,16 @@ def run(name: str, out: Path, results: Path, command: Command = typed) -> None:
             out / "audit-source-only" / "report.json",
             attack(control, "audit-source-only", STRICT | pair.audit | PLAIN),
         ),
+        "paper-source-only": (
+            out / "paper-source-only" / "report.json",
+            attack(
+                control, "paper-source-only", POLITE | pair.polite | {"controls": "unprotected"}
+            ),
+        ),
     }
     run_missing(stages, out, command=command)
     record(name, release, out / "audit", {stage: (out, stage) for stage in stages}, results)
-    for folder in ("paper", "audit-source-only"):
+    for folder in ("paper", "audit-source-only", "paper-source-only"):
         shutil.copy(out / folder / "report.json", results / f"{folder}.json")
         shutil.copy(out / folder / "points.csv", results / f"{folder}.csv")
 

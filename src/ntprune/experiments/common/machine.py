@@ -1,14 +1,16 @@
-"""What a figure was measured on."""
+"""What a figure was measured on, and by which commit."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+from pathlib import Path
 from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and the versions that speed depends on."""
+    """Processor, cores, the versions that speed depends on, and the commit of a checkout."""
     import torch
 
     from ntprune.release.card import versions
@@ -19,6 +21,7 @@ def machine() -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "versions": versions(),
+        "commit": _commit(Path(__file__).parent),
     }
 
 
@@ -29,3 +32,23 @@ def _processor() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.processor()
+
+
+def _commit(place: Path) -> str | None:
+    """Of the checkout that has files of the folder `place`, marked where that differs from it.
+
+    None where ntprune is installed as a package, or there is no git.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(place), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # A package that is installed below somebody else's checkout is ignored there.
+        if not git("ls-files", "."):
+            return None
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -10,7 +10,7 @@ from ntprune.errors import UnknownNameError
 
 # A stated reduction of the protocol where two cores force one.
 _FEW = {"budgets": "8,64,512"}
-_POLITE = {"budgets": "64,256,1024", "controls": "unprotected"}
+_POLITE = {"budgets": "64,256,1024", "controls": "unprotected,magnitude"}
 _CIFAR = "npz:cifar10_subset.npz[{}]"
 
 
@@ -59,7 +59,7 @@ RECORD = {
         # 616 images to train on.
         {"epochs": 100, "width": 16},
         {"budgets": "8,58,420"},
-        {"budgets": "58,156,420", "controls": "unprotected"},
+        {"budgets": "58,156,420", "controls": "unprotected,magnitude"},
         # One of the 103 validation images is a point.
         {"max_source_drop": 1.0},
     ),
