@@ -49,7 +49,7 @@ def published(folder: Path, code: str, group: str, entry: str, script: str) -> l
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(f"[{group}]\nmine = mine:{entry}\n")
-    whole = f"import sys; sys.path.insert(0, {str(folder)!r}); {script}"
+    whole = f"import sys; sys.path.insert(0, {str(folder)!r})\n{script}"
     ended = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.split()
@@ -61,6 +61,21 @@ def test_an_attack_of_a_package(how: str, tmp_path: Path) -> None:
         "import ntprune.attacks as a; print('mine' in a.attack_names(), a.make_attack('mine').name)"
     )
     assert published(tmp_path, CODE[how], "ntprune.attacks", "Mine", script) == ["True", "mine"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_package_that_cannot_be_imported_stands_in_nobodys_way(tmp_path: Path) -> None:
+    script = (
+        "import warnings, ntprune.attacks as a\n"
+        "from ntprune.errors import SettingsError\n"
+        "with warnings.catch_warnings(record=True) as said: names = a.attack_names()\n"
+        "print('mine' in names, a.make_attack('finetune').name, len(said))\n"
+        "try: a.make_attack('mine')\n"
+        "except SettingsError as error: print(str(error))"
+    )
+    printed = published(tmp_path, "import absent_everywhere", "ntprune.attacks", "Mine", script)
+    assert printed[:3] == ["False", "finetune", "1"]
+    assert "attack 'mine' cannot be imported from mine:Mine" in " ".join(printed)
 
 
 def test_a_network_of_a_package(tmp_path: Path) -> None:

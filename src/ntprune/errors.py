@@ -42,6 +42,15 @@ def reading(path: Path, kind: type[NtpruneError]) -> Iterator[None]:
         raise kind(f"cannot read {where}: {reason}: check the path and its permissions") from error
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says so: torch has a type of its own for GPUs alone."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+    )
+
+
 @dataclass(frozen=True)
 class Fault:
     """A value that a pydantic model refused.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+import warnings
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from ntprune.errors import SettingsError, UnknownNameError
@@ -46,14 +47,12 @@ class Registry(Generic[T]):
         (self._passing.add if passing else self._passing.discard)(name)
 
     def names(self) -> list[str]:
-        """All known names, sorted."""
+        """All known names, sorted; a package whose entry can't be imported is warned of."""
         for point in entry_points(group=self.group):
-            if point.name not in self._entries:
-                entry = point.load()
-                # Loading imports the module, whose decorator may have entered the name by now.
-                if point.name not in self._entries:
-                    self._entries[point.name] = entry
-                    self._passing.add(point.name)
+            try:
+                self._load(point)
+            except SettingsError as error:
+                warnings.warn(str(error), stacklevel=2)
         return sorted(self._entries)
 
     def get(self, name: str) -> T:
@@ -61,7 +60,27 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: there is none.
+            SettingsError: a package has published it and can't be imported.
         """
-        if name not in self.names():
+        if name not in self._entries:
+            for point in entry_points(group=self.group, name=name):
+                self._load(point)
+        if name not in self._entries:
+            self.names()
             raise UnknownNameError(self.kind, name, self._entries, self.remedy)
         return self._entries[name]
+
+    def _load(self, point: EntryPoint) -> None:
+        if point.name in self._entries:
+            return
+        try:
+            entry = point.load()
+        except Exception as error:
+            raise SettingsError(
+                f"{self.kind} '{point.name}' cannot be imported from {point.value} "
+                f"({type(error).__name__}: {error}): repair or remove the package that has it"
+            ) from error
+        # Loading imports the module, whose decorator may have entered the name by now.
+        if point.name not in self._entries:
+            self._entries[point.name] = entry
+            self._passing.add(point.name)

@@ -53,6 +53,8 @@ MISTAKES: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "option": (f"{PROTECT} --sparsty 0.5", "No such option"),
     "option left out": ("pretrain --out {tmp}/out", "Missing option '--source'"),
     "argument left out": ("audit --target usps --out {tmp}/out", "Missing argument 'release'"),
+    "a device without numbers": (f"{NPZ} --device meta", "device 'meta' is not available", npz()),
+    "a date that there isn't": (f"{PROTECT} --set fisher=2024-13-45", "the value is not YAML"),
     "a word for a number": (f"{PROTECT} --sparsity lots", "Invalid value for '--sparsity'"),
     # data
     "no data": (f"{PRETRAIN} mnist --data-root {{tmp}}/nowhere", "fetch it with"),

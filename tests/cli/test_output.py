@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,45 @@ def test_exit_codes(monkeypatch: pytest.MonkeyPatch, typed: Typed) -> None:
     monkeypatch.setattr("ntprune.methods.method_names", ours)
     with pytest.raises(ZeroDivisionError):
         main(["methods"])
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/root/x"),
+            "/root/x: permission denied: check the path and its permissions",
+        ),
+        (MemoryError(), "out of memory: give a smaller batch, images or network"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory: give a smaller batch"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            "out of memory: give a smaller batch",
+        ),
+    ],
+    ids=["unreadable", "memory", "memory of a GPU", "memory of the CPU"],
+)
+def test_what_the_machine_refuses_is_said_in_one_line(
+    error: Exception, says: str, monkeypatch: pytest.MonkeyPatch, typed: Typed
+) -> None:
+    def refused() -> None:
+        raise error
+
+    monkeypatch.setattr("ntprune.methods.method_names", refused)
+    ended = typed("methods")
+    assert ended.code == 2
+    assert len(ended.said) == 1
+    assert ended.said[0].startswith(f"ntprune: {says}")
+
+
+def test_a_terminal_without_the_symbols(place: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ntprune.cli.main", *arguments("protect", place, tmp_path)]
+    ended = subprocess.run(
+        command, capture_output=True, timeout=120, env=os.environ | {"PYTHONIOENCODING": "cp1252"}
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert b" ? " in ended.stdout, "the arrow between before and after"
+    assert (tmp_path / "out" / "card.json").exists()
 
 
 def stopped() -> None:

@@ -33,6 +33,7 @@ BAD = {
     "inf": (with_pixel(np.inf), LABELS, "NaN or infinite, expected finite pixels"),
     "negative": (with_pixel(-0.1), LABELS, r"from -0.1 to 0.5, expected \[0, 1\] or \[0, 255\]"),
     "above 255": (with_pixel(256), LABELS, "float pixels from 0.5 to 256"),
+    "overshoot": (with_pixel(1.2), LABELS, r"pixels up to 1.2, expected .*: clip them to \[0, 1\]"),
     "2-D": (IMAGES.reshape(4, 64), LABELS, r"images of shape \(4, 64\), expected N×H×W"),
     "5-D": (IMAGES.reshape(4, 1, 1, 8, 8), LABELS, r"images of shape \(4, 1, 1, 8, 8\)"),
     "2 channels": (np.zeros((4, 2, 8, 8), np.uint8), LABELS, "expected 1 or 3 channels"),
@@ -93,6 +94,13 @@ def test_floats_become_bytes(dtype: Any, scale: int) -> None:
     checked, _ = check_arrays((IMAGES / 255 * scale).astype(dtype), LABELS, CLASSES, "x")
     assert checked.dtype == torch.uint8
     assert np.abs(checked[:, 0].numpy().astype(int) - IMAGES).max() == 0
+
+
+@pytest.mark.parametrize("above", [1.0000001, 1.0009])
+def test_what_rounding_puts_above_one_is_white(above: float) -> None:
+    """Not the one pixel by which all others are taken for shades of black."""
+    checked, _ = check_arrays(with_pixel(above).astype(np.float32), LABELS, CLASSES, "x")
+    assert sorted(checked.unique().tolist()) == [128, 255]
 
 
 def valid() -> Domain:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ntprune.domains import describe, domain, domain_names
 from ntprune.domains.registry import register
@@ -23,6 +24,31 @@ def animals(tmp_path_factory: pytest.TempPathFactory) -> str:
     images = np.broadcast_to(labels[:, None, None], (80, 8, 8)).astype(np.uint8)
     np.savez(path, images=images, labels=labels, class_names=np.array(ANIMALS))
     return f"npz:{path}"
+
+
+@pytest.mark.parametrize("spelling", ["absolute", "relative", "here", "link", "roundabout"])
+def test_however_a_set_is_spelt_it_is_dealt_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    """Or a thief who types another path would draw from what the defender trained on."""
+    place = tmp_path / "pictures"
+    random = np.random.default_rng(0)
+    for name in ANIMALS:
+        (place / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / name / f"{number}.png")
+    expected = domain(f"folder:{place}").content_hash
+    (tmp_path / "latest").symlink_to(place, target_is_directory=True)
+    names = {
+        "absolute": str(place),
+        "relative": "../pictures",
+        "here": ".",
+        "link": str(tmp_path / "latest"),
+        "roundabout": f"{place}/cat/..",
+    }
+    monkeypatch.chdir(place)
+    assert domain(f"folder:{names[spelling]}").content_hash == expected
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
-from ntprune.engine import generator, layers_draw, stream_seed
+from ntprune.engine import (
+    generator,
+    layers_draw,
+    random_state,
+    set_random_state,
+    stream_seed,
+)
 
 
 def test_a_stream_is_fixed_for_ever() -> None:
@@ -32,6 +39,27 @@ def test_generators_repeat_and_leave_the_global_state_alone() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_state_that_was_kept_is_gone_on_from() -> None:
+    where = torch.device("cpu")
+    kept = random_state(where)
+    first = torch.rand(5)
+    torch.rand(3)
+    set_random_state(where, kept)
+    assert torch.equal(first, torch.rand(5))
+
+
+def test_the_stream_of_a_gpu_is_kept_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = {"cuda": torch.arange(3)}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: streams[device.type])
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: streams.update({device.type: state})
+    )
+    kept = random_state(torch.device("cuda"))
+    streams["cuda"] = torch.zeros(3)
+    set_random_state(torch.device("cuda"), kept)
+    assert torch.equal(streams["cuda"], torch.arange(3))
 
 
 def test_layers_follow_their_seed_and_others_go_on_as_if_nothing_had_been() -> None:

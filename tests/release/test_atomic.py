@@ -36,6 +36,41 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "out" / "a").stat().st_mode & 0o777 == 0o644
 
 
+def test_the_umask_holds(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        protected(toy(0), toy(1)).save(tmp_path / "out")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")}
+    assert modes == {0}
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "here", "above"])
+def test_what_cannot_be_replaced_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "empty").mkdir(parents=True)
+    (here / "link").symlink_to(here / "empty", target_is_directory=True)
+    (here / "dangling").symlink_to(here / "nothing")
+    monkeypatch.chdir(here / "empty")
+    named = {"here": Path(), "above": Path("..") / "empty" / ".."}
+    path = named.get(kind, here / kind)
+    with pytest.raises(OutputError, match="choose a new one, for instance --out"):
+        require_new(path)
+    with pytest.raises(OutputError, match="which a finished folder cannot take the place of"):
+        base(toy(0)).save(path)
+    assert files(tmp_path) == {}
+
+
+def test_a_mounted_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    with pytest.raises(OutputError, match="a mounted folder"):
+        require_new(tmp_path)
+    require_new(tmp_path / "out")
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     protected(toy(0), toy(1)).save(tmp_path / "out")

@@ -194,6 +194,23 @@ def test_history_of_another_method(tmp_path: Path) -> None:
     assert ">mmd</text>" in out.read_text()
 
 
+def test_steps_that_are_none_are_no_reason_to_fail(tmp_path: Path) -> None:
+    records = [{"step": step, "loss": 1.0} for step in (None, "x", [1], 3)]
+    out = render([write(tmp_path / "audit", report(), records)], tmp_path / "r.html")
+    assert "optimiser step" in out.read_text()
+
+
+def test_a_file_that_is_no_report_is_kept(tmp_path: Path) -> None:
+    folder = write(tmp_path / "audit", report())
+    (tmp_path / "README.md").write_text("precious")
+    with pytest.raises(OutputError, match=r"README\.md is no report and would be replaced"):
+        render([folder], tmp_path / "README.html")
+    assert (tmp_path / "README.md").read_text() == "precious"
+    assert not (tmp_path / "README.html").exists()
+    for _ in range(2):
+        render([folder], tmp_path / "mine.html")
+
+
 def test_one_line_a_target_beside_their_mean(tmp_path: Path) -> None:
     targets = ("usps", "blended:mnist", f"{HOSTILE}: x")
     records = [
@@ -247,6 +264,7 @@ def test_many_layers_and_attacks(tmp_path: Path) -> None:
         (lambda f: change(f, budgets=[8, 42]), "5 values for 2 budgets"),
         (lambda f: (f / "history.json").write_text('{"a": 1}'), "list of training records"),
         (lambda f: (f / "history.json").write_text("["), "history.json is damaged"),
+        (lambda f: (f / "history.json").write_text("[" * 100_000), "history.json is damaged"),
     ],
 )
 def test_bad_folders(tmp_path: Path, spoil: object, says: str) -> None:

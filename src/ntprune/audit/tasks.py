@@ -50,19 +50,23 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     start = time.perf_counter()
     release = _release(spec, context)
     target = Store(context.store).get(spec["target"])
-    pool, test = _resident(context, spec["target"], release.model.preprocessing)
-    samples = pool.take(subset(target.pool.labels, spec["n"], spec["seed"]))
+    preprocessing, where = release.model.preprocessing, torch.device(context.device)
+    # Only what the thief has is brought to the network's size: a pool may be large.
+    mine = target.pool.take(subset(target.pool.labels, spec["n"], spec["seed"]))
+    samples = Resident.of(mine, preprocessing, where)
     attack = make_attack(spec["attack"])
     recipe = Recipe.model_validate(spec["recipe"])
     source = None
     if attack.threat.source:
-        images, _ = _resident(context, spec["source"], release.model.preprocessing)
-        source = images.take(source_subset(images.labels.cpu(), spec["seed"]))
+        pool = Store(context.store).get(spec["source"]).pool
+        source = Resident.of(
+            pool.take(source_subset(pool.labels, spec["seed"])), preprocessing, where
+        )
     thief = Thief(attack, release, target.classes, recipe, spec["seed"], source)
     found = search(thief, samples)
     log = found.stolen.log
     return {
-        "accuracy": accuracy(found.stolen.model, test),
+        "accuracy": accuracy(found.stolen.model, _test(context, spec["target"], preprocessing)),
         "validation": found.best.accuracy,
         "loss": found.best.loss,
         "lr": found.best.lr,
@@ -80,7 +84,7 @@ def untouched(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     start = time.perf_counter()
     release = _release(spec, context)
     target = Store(context.store).get(spec["target"])
-    _, test = _resident(context, spec["target"], release.model.preprocessing)
+    test = _test(context, spec["target"], release.model.preprocessing)
     stolen = make_attack("null")(release, test, target.classes)
     return {
         "accuracy": accuracy(stolen.model, test),
@@ -98,7 +102,7 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     start = time.perf_counter()
     release = _release(spec, context)
     preprocessing = release.model.preprocessing
-    _, test = _resident(context, spec["source"], preprocessing)
+    test = _test(context, spec["source"], preprocessing)
     images = Store(context.store).get(spec["source"]).owner_validation
     held = Resident.of(images, preprocessing, test.labels.device)
     strays = stray_statistics(release.model, held)
@@ -188,19 +192,12 @@ def _blank(spec: ModelSpec, device: str) -> Release:
     return Release(model, masks, card)
 
 
+def _test(context: Context, content_hash: str, preprocessing: Preprocessing) -> Resident:
+    return _test_cached(context.store, content_hash, preprocessing, context.device)
+
+
 @lru_cache(maxsize=4)
-def _resident_cached(
+def _test_cached(
     store: Path, content_hash: str, preprocessing: Preprocessing, device: str
-) -> tuple[Resident, Resident]:
-    domain = Store(store).get(content_hash)
-    where = torch.device(device)
-    return (
-        Resident.of(domain.pool, preprocessing, where),
-        Resident.of(domain.test, preprocessing, where),
-    )
-
-
-def _resident(
-    context: Context, content_hash: str, preprocessing: Preprocessing
-) -> tuple[Resident, Resident]:
-    return _resident_cached(context.store, content_hash, preprocessing, context.device)
+) -> Resident:
+    return Resident.of(Store(store).get(content_hash).test, preprocessing, torch.device(device))

@@ -77,11 +77,11 @@ def _display() -> Iterator[Progress]:
             return Text() if task.fields["note"].endswith(" left") else super().render(task)
 
     bars = Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         Remaining(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=Console(stderr=True),
     )
     tasks: dict[str, Any] = {}

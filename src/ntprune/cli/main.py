@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import typer
 
@@ -20,7 +21,7 @@ from ntprune.cli import (
     report,
 )
 from ntprune.cli.console import StoppedError
-from ntprune.errors import NtpruneError
+from ntprune.errors import NtpruneError, out_of_memory
 
 app = typer.Typer(
     name="ntprune",
@@ -47,6 +48,10 @@ app.command("doctor")(doctor.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 the user's mistake in one line, 1 ours."""
+    # A symbol that the terminal doesn't have is no reason to fail.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app(args=arguments, standalone_mode=False)
     except NtpruneError as error:
@@ -56,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _stopped()
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            reason = (error.strerror or str(error)).lower()
+            _fail(f"{error.filename}: {reason}: check the path and its permissions", 2)
+        if out_of_memory(error):
+            _fail(
+                "out of memory: give a smaller batch, images or network, fewer workers, or another "
+                "--device",
+                2,
+            )
         # Typer's own errors are told by what they can do: their home moved between versions.
         if not hasattr(error, "format_message"):
             raise

@@ -114,7 +114,7 @@ def _settings(pairs: list[str], known: Collection[str]) -> dict[str, Any]:
             )
         try:
             settings[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there isn't
             raise SettingsError(
                 f"--set {pair}: the value is not YAML; quote what has brackets or colons"
             ) from error

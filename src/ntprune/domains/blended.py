@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from ntprune.domains.blocks import blocks
+from ntprune.domains.blocks import at_once, blocks
 from ntprune.domains.domain import Split
 from ntprune.domains.draws import generator
 from ntprune.domains.photographs import crops, photographs
@@ -54,7 +54,7 @@ for _name, _size, _note in (
 def _blend(digits: Split, size: int, stream: torch.Generator) -> Split:
     photos = photographs()
     blended = []
-    for block in blocks(resize(digits.images, size), BLOCK):
+    for block in blocks(resize(digits.images, size), at_once(BLOCK, size)):
         ground = crops(photos, len(block), size, stream)
         blended.append((ground - block.float()).abs_().round_().to(torch.uint8))
     return Split(torch.cat(blended), digits.labels)

@@ -13,6 +13,7 @@ from ntprune.errors import DataInvalidError, SettingsError
 
 SMALLEST = 8  # pixels a side
 PARTS = ("train", "validation", "pool", "test")
+ROUNDING = 1e-3  # by which float pixels may be above 1
 SHARED = 0.1  # of a split may lie in another one, too: image sets do repeat themselves
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -171,7 +172,16 @@ def _bytes(pixels: Array, where: str) -> Array:
             "[0, 1] or [0, 255]",
             "undo the normalisation before saving",
         )
-    rounded: Array = np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8)
+    if 1 + ROUNDING < high < 2:
+        # As shares it is out of range, as 0 to 255 it is black.
+        _refuse(
+            where,
+            f"float pixels up to {high:.6g}",
+            "[0, 1] or [0, 255]",
+            "clip them to [0, 1] before saving, as resizing may overshoot",
+        )
+    scaled = 255 * np.minimum(pixels, 1) if high <= 1 + ROUNDING else pixels
+    rounded: Array = np.rint(scaled).astype(np.uint8)
     return rounded
 
 

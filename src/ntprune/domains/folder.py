@@ -7,7 +7,7 @@ becomes the test split.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -45,10 +45,11 @@ def load(request: Request) -> RawSet:
     classes = _classes(roots[0])
     listed = [_list(root, classes) for root in roots]
     size = request.size or _default_size(listed[0][0][0])
-    loaded = [[_open(file, size) for file, _ in files] for files in listed]
-    grey = all(image.mode == "L" for images in loaded for image in images)
+    loaded = [_load([file for file, _ in files], size) for files in listed]
+    if len({images.shape[1] for images in loaded}) > 1:
+        loaded = [images.expand(-1, 3, -1, -1).contiguous() for images in loaded]
     splits = [
-        Split(_stack(images, grey), torch.tensor([label for _, label in files]))
+        Split(images, torch.tensor([label for _, label in files]))
         for images, files in zip(loaded, listed, strict=True)
     ]
     return RawSet(splits[0], splits[1] if len(splits) == 2 else None, classes)
@@ -113,9 +114,12 @@ def _read(file: Path) -> Image:
         ) from error
 
 
-def _stack(images: list[Image], grey: bool) -> torch.Tensor:
-    arrays: list[np.ndarray[Any, np.dtype[np.uint8]]] = [
-        np.asarray(image if grey else image.convert("RGB")) for image in images
-    ]
-    stacked = torch.from_numpy(np.stack(arrays))
-    return stacked.unsqueeze(1) if grey else stacked.permute(0, 3, 1, 2).contiguous()
+def _load(files: list[Path], size: int) -> torch.Tensor:
+    """uint8 N×1×size×size, or N×3×size×size from the first colour image on."""
+    images = torch.empty((len(files), 1, size, size), dtype=torch.uint8)
+    for index, file in enumerate(files):
+        pixels = torch.from_numpy(np.array(_open(file, size)).reshape(size, size, -1))
+        if pixels.shape[2] > images.shape[1]:
+            images = images.expand(-1, 3, -1, -1).contiguous()
+        images[index] = pixels.permute(2, 0, 1)
+    return images

@@ -44,14 +44,16 @@ class ParsedName:
         """Whether the argument is a path."""
         return self.scheme in PATH_SCHEMES
 
-    @property
-    def identity(self) -> str:
+    def identity(self, place: Path | None) -> str:
         """What names the deal into splits.
 
         Two spellings of one set (another path to the same file, all of its classes or some) must
         be dealt alike, or a thief's pool would hold what the defender trained on.
+
+        Args:
+            place: where the file or folder was found, if the argument is a path.
         """
-        return f"{self.scheme}:{Path(self.argument).name}" if self.is_path else self.base
+        return self.base if place is None else f"{self.scheme}:{place.resolve().name}"
 
 
 def parse_name(name: str) -> ParsedName:

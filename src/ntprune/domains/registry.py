@@ -170,10 +170,11 @@ def _load(
     chosen = choose(parsed, raw.classes)
     # All classes are dealt before some are left out, so that an image is on the same side whatever
     # the filter: what a thief draws from is never what somebody protected with another filter.
+    identity = parsed.identity(path)
     rest, test = raw.rest, raw.test
     if test is None:
-        rest, test = hold_out_test(rest, raw.classes, parsed.identity, wanted=chosen.indices)
-    dealt = (*split_rest(rest, raw.classes, parsed.identity, seed, wanted=chosen.indices), test)
+        rest, test = hold_out_test(rest, raw.classes, identity, wanted=chosen.indices)
+    dealt = (*split_rest(rest, raw.classes, identity, seed, wanted=chosen.indices), test)
     kept = dealt if parsed.classes is None else map(chosen.of, dealt)
     splits = (Split(resize(split.images, wanted), split.labels) for split in kept)
     classes = tuple(raw.classes[index] for index in chosen.indices)

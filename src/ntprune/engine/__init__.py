@@ -13,7 +13,13 @@ from ntprune.engine.evaluate import accuracy, evaluate
 from ntprune.engine.features import feature_maps
 from ntprune.engine.loop import Optimiser, Schedule, TrainLog, require_known, train
 from ntprune.engine.progress import Progress, silent
-from ntprune.engine.rng import generator, layers_draw, stream_seed
+from ntprune.engine.rng import (
+    generator,
+    layers_draw,
+    random_state,
+    set_random_state,
+    stream_seed,
+)
 
 __all__ = [
     "AveragedWeights",
@@ -29,11 +35,13 @@ __all__ = [
     "generator",
     "kept_statistics",
     "layers_draw",
+    "random_state",
     "rebase_statistics",
     "rebased_layers",
     "reestimate_batchnorm",
     "require_known",
     "resolve_device",
+    "set_random_state",
     "silent",
     "stream_seed",
     "threads",

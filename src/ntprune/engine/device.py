@@ -10,6 +10,8 @@ import torch
 from ntprune.engine.memory import keep_freed_memory
 from ntprune.errors import SettingsError
 
+KINDS = ("cpu", "cuda", "mps", "xpu")
+
 
 def resolve_device(name: str = "auto") -> torch.device:
     """`auto` is CUDA, then Apple's MPS, then the CPU; where that is, memory is kept for reuse.
@@ -24,6 +26,8 @@ def resolve_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in KINDS:
+            raise RuntimeError("nothing is computed there")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SettingsError(

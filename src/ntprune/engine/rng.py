@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -18,6 +18,25 @@ def stream_seed(seed: int, *role: object) -> int:
 def generator(seed: int, *role: object, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator seeded with `stream_seed(seed, *role)`."""
     return torch.Generator(device=device).manual_seed(stream_seed(seed, *role))
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """Where torch's own streams are, by kind of device: of the CPU and of `device`."""
+    state = {"cpu": torch.random.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_random_state(device: torch.device, state: Mapping[str, torch.Tensor]) -> None:
+    """Put the streams back to a `random_state` of a `device` of the same kind."""
+    torch.random.set_rng_state(state["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state["mps"])
 
 
 @contextmanager

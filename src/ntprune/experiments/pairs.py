@@ -16,7 +16,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ntprune.errors import NtpruneError
+from ntprune.errors import ConstraintError, NtpruneError, TrainingDivergedError
 from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.named_pairs import (
     RECORD,
@@ -63,10 +63,12 @@ def main() -> None:
             run(name, arguments.out / name, arguments.results / name)
             (arguments.results / name / f"{REFUSED}.json").unlink(missing_ok=True)
         except (NtpruneError, RuntimeError) as error:
-            # A pair that can't be protected is reported like any other, and no end of the rest.
             failed.append(f"{name}: {error}")
-            if isinstance(error, NtpruneError):
-                note(arguments.results / name, REFUSED, reason=str(error))
+            # A pair that can't be protected is reported like any other, and no end of the rest;
+            # a full disk is no finding.
+            reason = str(error)
+            if ConstraintError.lost_in(reason) is not None or TrainingDivergedError.said_in(reason):
+                note(arguments.results / name, REFUSED, reason=reason)
         write_file(arguments.results / "summary.md", summarise(arguments.results).encode())
     if failed:
         raise SystemExit("\n".join(failed))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ntprune.domains import Domain, Split
-from ntprune.engine import Progress, Resident, generator
+from ntprune.engine import Progress, Resident, generator, random_state, set_random_state
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.models import Model
 from ntprune.sparsity import MaskSet
@@ -56,7 +56,7 @@ class Defence:
                 `Method.run` can go on as if nothing had happened.
         """
         if self.checkpoint is not None:
-            random = torch.random.get_rng_state()
+            random = random_state(self.device)
             self.checkpoint.save({"method": state, "history": self.history, "random": random})
 
     def resume(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Defence:
         if not saved:
             return {}
         self.history[:] = saved["history"]
-        torch.random.set_rng_state(saved["random"])
+        set_random_state(self.device, saved["random"])
         state: dict[str, Any] = saved["method"]
         return state
 

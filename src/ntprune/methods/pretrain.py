@@ -23,7 +23,7 @@ from ntprune.engine import (
     stream_seed,
     train,
 )
-from ntprune.errors import SettingsError, first_fault
+from ntprune.errors import SettingsError, first_fault, out_of_memory
 from ntprune.methods.measure import unprotected
 from ntprune.models import Model, ModelSpec, Preprocessing
 from ntprune.release import Release
@@ -145,6 +145,8 @@ def _check_size(model: Model) -> None:
     try:
         model(blank)
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise SettingsError(
             f"size {pre.size}: {model.spec.architecture} cannot read images of this size "
             f"({str(error).splitlines()[0]}): give a larger one, for instance 32"

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from ntprune.errors import out_of_memory
 from ntprune.models.preprocessing import Preprocessing
 
 
@@ -25,6 +26,8 @@ def find_layout(module: nn.Module, pre: Preprocessing) -> torch.memory_format:
     turned = copy.deepcopy(module).cpu().eval().to(memory_format=torch.channels_last)
     try:
         turned(probe(pre).to(memory_format=torch.channels_last))
-    except RuntimeError:
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         return torch.contiguous_format
     return torch.channels_last

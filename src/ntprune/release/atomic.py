@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -34,16 +35,15 @@ def write_file(path: Path, data: bytes) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        draft = _draft(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with draft.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            os.replace(draft, path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
             raise
 
 
@@ -69,9 +69,15 @@ def require_new(path: Path) -> None:
     """Find out before the work, not after it, whether `path` can become a new folder.
 
     Raises:
-        OutputError: `path` exists and is not empty, or its place is not writable.
+        OutputError: `path` exists and is not empty or can't be replaced, or its place is not
+            writable.
     """
     with writing(path):
+        if path.is_symlink() or (path.exists() and _stays(path)):
+            raise OutputError(
+                f"{path} is a link, a mounted folder or the current one, which a finished folder "
+                f"cannot take the place of: choose a new one, for instance --out {path / 'out'}"
+            )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise OutputError(f"{path} exists already: remove it or choose another --out")
         # Nothing is made yet: another mistake may still be found.
@@ -85,21 +91,31 @@ def write_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path` when the block ends without an error.
 
     Raises:
-        OutputError: `path` exists and is not empty, or cannot be written.
+        OutputError: as `require_new`, or the disk is full.
     """
     require_new(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        draft = _draft(path)
+        draft.mkdir()
         try:
             yield draft
-            draft.chmod(0o755)
             if path.exists():
                 path.rmdir()
             os.replace(draft, path)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
+
+
+def _stays(path: Path) -> bool:
+    """Whether the operating system would not let another folder be renamed to this one."""
+    return path.name in ("", "..") or path.is_mount() or path.samefile(Path.cwd())
+
+
+def _draft(path: Path) -> Path:
+    """What becomes `path`, beside it; made by the caller, so that the umask holds for it."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
 
 
 def sha256(path: Path) -> str:

@@ -129,7 +129,7 @@ def _as_good_as_zero(weights: Mapping[str, Tensor]) -> float:
     """Share (0 to 1) of all weights that are next to nothing beside the rest of their layer."""
     small = total = 0
     for weight in weights.values():
-        sizes = weight.detach().double().abs()
+        sizes = weight.detach().cpu().double().abs()  # Apple's devices have no float64
         small += int((sizes <= _NOTHING * sizes.square().mean().sqrt()).sum())
         total += sizes.numel()
     return small / total

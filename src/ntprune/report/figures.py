@@ -59,8 +59,9 @@ def pictures(audit: Audit, key: str, protocol: str) -> dict[str, Picture]:
         "slc": _picture(
             f"{key}-slc",
             f"Accuracy on {target} by the number of labelled images the thief has; bands are one "
-            f"standard deviation over runs; {protocol}. Protected means that on average the thick "
-            "line is not above training from scratch.",
+            f"standard deviation over runs; {protocol}. Where the thick line is below training "
+            'from scratch, the file is worth less than nothing to a thief; what "protected" asks '
+            "for beside is in the verdict.",
             (_slc_height(report, WIDE), _slc_height(report, NARROW)),
             lambda figure, width: _curves(report, figure, width),
         ),

@@ -63,7 +63,7 @@ def panels_of(history: Sequence[dict[str, Any]]) -> list[Panel]:
         lines = []
         for key, label in keys.items():
             seen = [
-                (float(record.get("step", index)), scale * record[key])
+                (_step(record, index), scale * record[key])
                 for index, record in enumerate(history)
                 if _finite(record.get(key)) and (record[key] > 0 or not log)
             ]
@@ -72,6 +72,12 @@ def panels_of(history: Sequence[dict[str, Any]]) -> list[Panel]:
         if lines:
             panels.append(Panel(clean(title, 40), tuple(lines), log))
     return panels
+
+
+def _step(record: dict[str, Any], index: int) -> float:
+    """Where `record` is drawn: at its step, or in its place where it doesn't say."""
+    step = record.get("step")
+    return float(step) if step is not None and _finite(step) else float(index)
 
 
 def _finite(value: Any) -> bool:

@@ -77,7 +77,7 @@ def _read(file: Path) -> Any:
     try:
         with reading(file, AuditError):
             return json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AuditError(f"{file} is damaged ({error}): delete it and {_AGAIN}") from error
 
 

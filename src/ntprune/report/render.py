@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntprune.errors import AuditError, OutputError
+from ntprune.errors import AuditError, OutputError, reading
 from ntprune.release.atomic import write_file
 from ntprune.report.html import to_html
 from ntprune.report.load import load
 from ntprune.report.markdown import to_markdown
+
+_FIRST = b"# Model protection audit: "  # as templates/report.md.j2 begins
 
 
 def render(audits: Sequence[Path], out: Path) -> Path:
@@ -19,22 +21,30 @@ def render(audits: Sequence[Path], out: Path) -> Path:
 
     Args:
         audits: audit folders, in the order of the report.
-        out: a file name that ends in `.html`; an older report of that name is replaced.
+        out: a file name that ends in `.html`; an older report of that name is replaced, as is that
+            of the same name in Markdown.
 
     Returns:
         `out`.
 
     Raises:
         AuditError: no folder given, or one that holds no finished audit.
-        OutputError: `out` is not an `.html` file name or can't be written.
+        OutputError: `out` is not an `.html` file name or can't be written, or something that is no
+            report has the name that the Markdown would get.
     """
     out = Path(out)
+    beside = out.with_suffix(".md")
     if out.suffix.lower() != ".html" or out.is_dir():
         raise OutputError(f"cannot write a report to {out}: choose a file name ending in .html")
     if not audits:
         raise AuditError("no audit folder given: name at least one that 'ntprune audit' wrote")
+    with reading(beside, OutputError):
+        if beside.exists() and not beside.read_bytes().startswith(_FIRST):
+            raise OutputError(
+                f"{beside} is no report and would be replaced by one: choose another name for {out}"
+            )
     loaded = [load(Path(folder)) for folder in audits]
     page, twin = to_html(loaded), to_markdown(loaded)
     write_file(out, page.encode())
-    write_file(out.with_suffix(".md"), twin.encode())
+    write_file(beside, twin.encode())
     return out

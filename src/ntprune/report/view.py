@@ -209,7 +209,7 @@ def _summary(audits: Sequence[Audit], sections: Sequence[Section]) -> Table:
     warning = " Numbers from different protocols cannot be compared." if differ else ""
     return Table(
         "All audits in this report. Mean gap and its interval in accuracy points relative to "
-        f"training from scratch; at or below zero is protected.{warning}",
+        f"training from scratch; below zero the thief is behind on average.{warning}",
         (
             "Audit",
             "Verdict",

@@ -22,6 +22,7 @@ from ntprune.errors import NtpruneError
 from ntprune.release.atomic import write_file
 
 Say = Callable[[str], None]
+_PER_MB = 1024**2 if sys.platform == "darwin" else 1024  # of what the system counts memory in
 _TAIL = 40  # lines of a command's stderr that are kept to explain a failure
 
 
@@ -74,7 +75,7 @@ def typed(arguments: Sequence[str], say: Say) -> Ended:
             process.send_signal(signal.SIGINT)
             process.wait()
             raise
-    return Ended(process.returncode, tuple(said), round(usage.ru_maxrss / 1024))
+    return Ended(process.returncode, tuple(said), round(usage.ru_maxrss / _PER_MB))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from ntprune.experiments.study.variants import Variant
 from ntprune.experiments.study.workshop import Workshop
 from ntprune.metrics import mean_interval
 from ntprune.release import Card
+from ntprune.report.load import load
 
 
 class _Frozen(BaseModel):
@@ -159,7 +160,7 @@ def read(workshop: Workshop, variant: Variant, seed: int) -> tuple[Row, Report |
     place = workshop.place(variant, seed)
     notes = {stage: noted(place, stage) for stage in ("protect", "audit")}
     file = place / "audit" / "report.json"
-    report = Report.model_validate_json(file.read_bytes()) if file.exists() else None
+    report = load(file.parent).report if file.exists() else None
     row = Row(
         label=variant.label,
         series=variant.series,

@@ -14,7 +14,7 @@ from ntprune.engine.loop import make_optimiser
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.lookahead import Lookahead
-from ntprune.methods.ntp.quick_thief import quick_thief
+from ntprune.methods.ntp.quick_thief import BATCH, quick_thief
 from ntprune.methods.ntp.run import Run
 from ntprune.methods.ntp.scales import Scales
 from ntprune.methods.ntp.settings import rebases
@@ -91,7 +91,10 @@ class Finish:
         with run.average.in_place():
             drop = 100 * (work.before - run.accuracy(work.validation))
             level = self.levels.levelled(run.model)
-            thieves = [quick_thief(level, t, work.seed) for t in work.targets]
+            batch = min(
+                BATCH, settings.batch
+            )  # whoever bounds memory by it bounds the thief's, too
+            thieves = [quick_thief(level, t, work.seed, batch=batch) for t in work.targets]
             standing = shares.standing(thieves)
             # The file is judged, not what it was made of.
             lost = 100 * (work.before - accuracy(level, work.validation))

@@ -24,10 +24,12 @@ from ntprune.models import Model
 
 # With 64 images of mixed styles even an unprotected model is guessed with, and checkpoints tie.
 SAMPLES, OF_MIXED = 64, 512
-STEPS, LR = 80, 3e-3
+STEPS, BATCH, LR = 80, 64, 3e-3
 
 
-def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STEPS) -> float:
+def quick_thief(
+    model: Model, target: TargetData, seed: int, *, steps: int = STEPS, batch: int = BATCH
+) -> float:
     """How far short mask-free fine-tunings get: the lower, the stronger the protection.
 
     Copies with a new head and, where the classes are the source's, with the released head are
@@ -44,6 +46,7 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STE
         target: the defender's slice.
         seed: of samples, heads and order.
         steps: optimiser steps of each copy.
+        batch: images a step.
 
     Returns:
         Negative cross-entropy in nats, from that of guessing evenly to 0.
@@ -61,14 +64,16 @@ def quick_thief(model: Model, target: TargetData, seed: int, *, steps: int = STE
         if rebased_layers(thief):
             thieves.append(thief.copy())
             rebase_statistics(thieves[1], own.images[: at_once(samples, own.images.shape[-1])])
-        losses = [_trained(each, own, target, seed, steps) for each in thieves]
+        losses = [_trained(each, own, target, seed, steps, batch) for each in thieves]
         reached.append(min(*losses, math.log(len(target.classes))))
     return -sum(reached) / len(reached)
 
 
-def _trained(thief: Model, own: Resident, target: TargetData, seed: int, steps: int) -> float:
+def _trained(
+    thief: Model, own: Resident, target: TargetData, seed: int, steps: int, batch: int
+) -> float:
     """What `thief` trained on `own` has on unseen images (nats), infinite if it diverged."""
-    batches = Batches(own, 64, generator(seed, "quick thief", "order"))
+    batches = Batches(own, batch, generator(seed, "quick thief", "order"))
     try:
         with layers_draw(stream_seed(seed, "quick thief", "layers"), thief.device):
             train(thief, batches, steps, lr=LR)
