@@ -11,7 +11,7 @@ from tests.experiments.conftest import PAIR, Shell
 
 from ntprune.audit.schema import Report
 from ntprune.domains import domain
-from ntprune.errors import UnknownNameError
+from ntprune.errors import ConstraintError, UnknownNameError
 from ntprune.experiments import pairs
 from ntprune.experiments.common.named_pairs import PAIRS, named_pair, protect_command
 from ntprune.experiments.common.stages import StageError
@@ -83,7 +83,7 @@ def test_a_pair_that_fails_is_reported_and_the_others_go_on(
     def run(name: str, out: Path, results: Path) -> None:
         ran.append(name)
         if name == "usps-mnist" and ran.count(name) == 1:
-            raise StageError("no checkpoint kept the source accuracy")
+            raise StageError(str(ConstraintError(2.83, 0.75)))
 
     monkeypatch.setattr(pairs, "run", run)
     command = ["pairs", "usps-mnist", "cifar5-cifar5", "--results", str(tmp_path)]
@@ -91,21 +91,31 @@ def test_a_pair_that_fails_is_reported_and_the_others_go_on(
     with pytest.raises(SystemExit, match="usps-mnist: no checkpoint kept"):
         pairs.main()
     assert ran == ["usps-mnist", "cifar5-cifar5"]
-    words = "## usps-mnist\n\nNo figures: no checkpoint kept the source accuracy"
+    words = (
+        "## usps-mnist\n\nNo figures: no checkpoint kept the source accuracy: the best lost 2.83"
+    )
     assert words in (tmp_path / "summary.md").read_text()
     pairs.main()
     assert "No figures" not in (tmp_path / "summary.md").read_text()
 
 
-def test_a_command_that_broke_is_no_refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("ntprune audit ended with code -9"),
+        StageError("cannot write runs: no space left on device"),
+    ],
+    ids=["it broke", "a mistake of the user's"],
+)
+def test_a_command_that_ended_otherwise_is_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def run(name: str, out: Path, results: Path) -> None:
-        raise RuntimeError("ntprune audit ended with code -9")
+        raise error
 
     monkeypatch.setattr(pairs, "run", run)
     monkeypatch.setattr(sys, "argv", ["pairs", "usps-mnist", "--results", str(tmp_path)])
-    with pytest.raises(SystemExit, match="usps-mnist: ntprune audit ended with code -9"):
+    with pytest.raises(SystemExit, match=f"usps-mnist: {error}"):
         pairs.main()
     assert "usps-mnist" not in (tmp_path / "summary.md").read_text()
 

@@ -19,7 +19,8 @@ class Pair:
     """A source, a target, and how the model is pretrained, protected and audited.
 
     Protection has the same settings on every pair, chosen on validation data of `mnist-usps`, but
-    for what `protect` names.
+    for what `protect` names. Two parts of the method were added for what histories of other pairs
+    showed (recovery, and the controller's aim: docs/experiments/settings.md, rounds 10 and 19).
 
     Attributes:
         source, target: names of domains.
