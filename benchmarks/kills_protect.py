@@ -24,14 +24,13 @@ from ntprune.methods import pretrain
 from ntprune.release.atomic import write_file
 
 SOURCE, TARGET = "optdigits", "blended:optdigits"
-# Every phase: rounds, a recovery that no accuracy ends early, the finish.
 SETTINGS = {
     "max_source_drop": 100.0,
     "sparsity": 0.8,
     "rounds": 4,
     "inner": 10,
-    "finish": 40,
-    "checks": 8,
+    "finish": 15,
+    "checks": 3,
 }
 SEED = 0
 
