@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from tests.jobs import work as works
@@ -111,6 +112,18 @@ def test_a_dead_worker_costs_only_a_try_of_its_own_job(tmp_path: Path) -> None:
     assert [outcome["value"] for outcome in found[1:]] == list(range(2, 9))
     assert [len(runs(tmp_path, value)) for value in range(1, 9)] == [3, 2, 1, 1, 1, 1, 1, 1]
     assert ledger.missing(jobs) == jobs[:1]
+
+
+def test_a_fault_of_a_gpu_costs_its_own_job_alone(tmp_path: Path) -> None:
+    """The process it happened in can compute nothing any more."""
+    context, ledger = place(tmp_path)
+    jobs = [work("add", 1), work("fault", 2), work("add", 3)]
+    found = make_engine("process", 1)(jobs, context, ledger)
+    assert found[1] == Failure("RuntimeError: CUDA error: device-side assert triggered", ANY)
+    before, fault, after = (runs(tmp_path, value) for value in (1, 2, 3))
+    assert before == fault
+    assert len(after) == 1
+    assert after != fault
 
 
 def test_workers_that_never_begin_end_the_audit(

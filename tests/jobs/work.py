@@ -38,6 +38,8 @@ class Work(Job):
             raise LayerCollapseError(f"control {value} would lose a layer")
         if do == "break" and not healed:
             raise ZeroDivisionError("by\nnothing")
+        if do == "fault":
+            raise RuntimeError("CUDA error: device-side assert triggered")
         if do == "nan" and not healed:
             return {"value": float("nan")}
         import torch

@@ -51,6 +51,11 @@ def attempt(job: Job, context: Context) -> Outcome | NtpruneError:
     return result
 
 
+def spoils_process(said: Outcome | NtpruneError) -> bool:
+    """Whether a GPU reported a fault, after which every later call of the process fails, too."""
+    return isinstance(said, Failure) and "CUDA error" in said.reason
+
+
 def settle(said: Outcome | NtpruneError) -> Outcome:
     """The outcome of a job, unless it ran into a mistake of the user's.
 

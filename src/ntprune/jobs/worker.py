@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 
 from ntprune.errors import NtpruneError
-from ntprune.jobs.attempt import Outcome, attempt
+from ntprune.jobs.attempt import Outcome, attempt, spoils_process
 from ntprune.jobs.context import Context
 from ntprune.jobs.job import Job
 
@@ -125,7 +125,10 @@ def _serve(pipe: Connection, context: Context) -> None:
         except EOFError:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return
-        pipe.send(attempt(job, context))
+        said = attempt(job, context)
+        pipe.send(said)
+        if spoils_process(said):
+            return  # another one takes its place
 
 
 def _leave(*_: object) -> None:
