@@ -48,7 +48,8 @@ def test_the_strongest_check_inside_the_constraint(
 ) -> None:
     seen: list[dict[str, Tensor]] = []
 
-    def thief(model: Model, *_: Any) -> float:
+    def thief(model: Model, *_: Any, batch: int) -> float:
+        assert batch == min(64, settings["batch"])
         seen.append(model.copy().module.state_dict())
         return thieves[len(seen) - 1]
 

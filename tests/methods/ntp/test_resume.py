@@ -58,7 +58,7 @@ def test_that_the_head_is_fitted_already(data: Data, tmp_path: Path) -> None:
 
 def test_the_best_check(data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last, if all are equal."""
-    monkeypatch.setattr(finish, "quick_thief", lambda *_: 0.0)
+    monkeypatch.setattr(finish, "quick_thief", lambda *_, **__: 0.0)
     stopped_and_whole(data, tmp_path / "p", "finish", support="magnitude")
 
 

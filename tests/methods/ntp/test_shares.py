@@ -137,7 +137,7 @@ def test_only_one_theft_an_outer_step(
         robbed.append(self.target.name)
         return gradient(self, *arguments)
 
-    def thief(model: Any, target: TargetData, seed: int) -> float:
+    def thief(model: Any, target: TargetData, seed: int, **_: Any) -> float:
         return -0.1 if target.name == tiny_other.name else -math.log(len(target.classes))
 
     monkeypatch.setattr(Lookahead, "gradient", watch)
