@@ -22,11 +22,14 @@ def test_of_a_checkout_and_its_changes(tmp_path: Path) -> None:
     for folder in (package, foreign):
         folder.mkdir()
         (folder / "module.py").write_text("one")
-    git(tmp_path, "add", "package")
+    (tmp_path / "results.md").write_text("one")
+    git(tmp_path, "add", "package", "results.md")
     git(tmp_path, "commit", "-qm", "first")
     first = git(tmp_path, "rev-parse", "HEAD")
     assert _commit(package) == first
     assert _commit(foreign) is None
+    (tmp_path / "results.md").write_text("two")
+    assert _commit(package) == first
     (package / "module.py").write_text("two")
     assert _commit(package) == f"{first}+changes"
 

@@ -61,9 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _stopped()
     except Exception as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            reason = (error.strerror or str(error)).lower()
-            _fail(f"{error.filename}: {reason}: check the path and its permissions", 2)
+        if isinstance(error, PermissionError) and error.filename is not None:
+            _fail(f"{error.filename}: permission denied: check the path and its permissions", 2)
         if out_of_memory(error):
             _fail(
                 "out of memory: give a smaller batch, images or network, fewer workers, or another "

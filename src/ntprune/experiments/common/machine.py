@@ -13,6 +13,7 @@ def machine() -> dict[str, Any]:
     """Processor, cores, the versions that speed depends on, and the commit of a checkout."""
     import torch
 
+    import ntprune
     from ntprune.release.card import versions
 
     return {
@@ -21,7 +22,7 @@ def machine() -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "versions": versions(),
-        "commit": _commit(Path(__file__).parent),
+        "commit": _commit(Path(ntprune.__file__).parent),
     }
 
 
@@ -35,7 +36,9 @@ def _processor() -> str:
 
 
 def _commit(place: Path) -> str | None:
-    """Of the checkout that has files of the folder `place`, marked where that differs from it.
+    """Of the checkout that the folder `place` is tracked in, marked where its files differ from it.
+
+    What else differs, such as results that are being written, makes no other figures.
 
     None where ntprune is installed as a package, or there is no git.
     """
@@ -48,7 +51,7 @@ def _commit(place: Path) -> str | None:
         # A package that is installed below somebody else's checkout is ignored there.
         if not git("ls-files", "."):
             return None
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        changed = git("status", "--porcelain", "--untracked-files=no", ".")
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
