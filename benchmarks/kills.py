@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -13,53 +12,36 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.small_audit import BUDGETS, PROTOCOL, TARGET
+from benchmarks.torn import SEED, Trial, record
 from ntprune.domains import domain
-from ntprune.experiments.common.machine import machine
 from ntprune.methods import pretrain, protect
-from ntprune.release.atomic import write_file
 
 SOURCE = "optdigits"
-SEED = 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--out", type=Path, default=Path("results/kills.json"))
-    arguments = parser.parse_args()
-    command = f"python -m benchmarks.kills --times {arguments.times} --out {arguments.out}"
-    trials = json.loads(arguments.out.read_bytes())["trials"] if arguments.out.exists() else []
-    with tempfile.TemporaryDirectory(prefix="ntprune-kills-") as name:
-        folder = Path(name)
-        release(folder)
-        start = time.monotonic()
-        finish(folder, folder / "whole")
-        length, expected = time.monotonic() - start, content(folder / "whole")
-        jobs = done(folder / "whole")
-        for number in range(len(trials), arguments.times):
-            trials.append(trial(folder, number, jobs, expected))
-            document = {
-                "command": command,
-                "audit": f"{SOURCE} to {TARGET}, convnet of width 4 at 8×8, two workers",
-                "protocol": PROTOCOL.model_dump(mode="json") | {"budgets": BUDGETS},
-                "seed": SEED,
-                "uninterrupted_seconds": round(length, 1),
-                "jobs": jobs,
-                "kills": sum(one["whom"] in ("driver", "worker") for one in trials),
-                "identical": sum(one["identical"] for one in trials),
-                "trials": trials,
-                "machine": machine(),
-            }
-            write_file(arguments.out, json.dumps(document, indent=1).encode() + b"\n")
-            print(number, trials[-1], flush=True)
-    sys.exit(0 if all(one["identical"] for one in trials) else 1)
+    record("kills", __doc__, prepare, lambda one: one["whom"] in ("driver", "worker"))
+
+
+def prepare(folder: Path) -> tuple[Trial, dict[str, Any]]:
+    """Something to audit, and one audit that nobody kills."""
+    release(folder)
+    start = time.monotonic()
+    finish(folder, folder / "whole")
+    length, expected = time.monotonic() - start, content(folder / "whole")
+    jobs = done(folder / "whole")
+    return (lambda number: trial(folder, number, jobs, expected)), {
+        "audit": f"{SOURCE} to {TARGET}, convnet of width 4 at 8×8, two workers",
+        "protocol": PROTOCOL.model_dump(mode="json") | {"budgets": BUDGETS},
+        "uninterrupted_seconds": round(length, 1),
+        "jobs": jobs,
+    }
 
 
 def release(folder: Path) -> None:

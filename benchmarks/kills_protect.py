@@ -6,22 +6,18 @@ was stopped.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.torn import SEED, Trial, record
 from ntprune.domains import domain
-from ntprune.experiments.common.machine import machine
 from ntprune.methods import pretrain
-from ntprune.release.atomic import write_file
 
 SOURCE, TARGET = "optdigits", "blended:optdigits"
 SETTINGS = {
@@ -32,40 +28,24 @@ SETTINGS = {
     "finish": 15,
     "checks": 3,
 }
-SEED = 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--out", type=Path, default=Path("results/kills_protect.json"))
-    arguments = parser.parse_args()
-    command = f"python -m benchmarks.kills_protect --times {arguments.times} --out {arguments.out}"
-    trials = json.loads(arguments.out.read_bytes())["trials"] if arguments.out.exists() else []
-    with tempfile.TemporaryDirectory(prefix="ntprune-kills-") as name:
-        folder = Path(name)
-        base = pretrain("convnet", domain(SOURCE), width=4, epochs=1, seed=SEED, device="cpu")
-        base.save(folder / "base")
-        start = time.monotonic()
-        finish(folder, folder / "whole")
-        length, expected = time.monotonic() - start, content(folder / "whole")
-        for number in range(len(trials), arguments.times):
-            trials.append(trial(folder, number, length, expected))
-            document = {
-                "command": command,
-                "protection": f"{SOURCE} against {TARGET}, convnet of width 4, one thread",
-                "settings": SETTINGS,
-                "seed": SEED,
-                "uninterrupted_seconds": round(length, 1),
-                "kills": sum(len(one["killed_after"]) for one in trials),
-                "taken_up_again": sum(one["taken_up_again"] for one in trials),
-                "identical": sum(one["identical"] for one in trials),
-                "trials": trials,
-                "machine": machine(),
-            }
-            write_file(arguments.out, json.dumps(document, indent=1).encode() + b"\n")
-            print(number, trials[-1], flush=True)
-    sys.exit(0 if all(one["identical"] for one in trials) else 1)
+    record("kills_protect", __doc__, prepare, lambda one: len(one["killed_after"]))
+
+
+def prepare(folder: Path) -> tuple[Trial, dict[str, Any]]:
+    """A model to protect, and one protection that nobody kills."""
+    base = pretrain("convnet", domain(SOURCE), width=4, epochs=1, seed=SEED, device="cpu")
+    base.save(folder / "base")
+    start = time.monotonic()
+    finish(folder, folder / "whole")
+    length, expected = time.monotonic() - start, content(folder / "whole")
+    return (lambda number: trial(folder, number, length, expected)), {
+        "protection": f"{SOURCE} against {TARGET}, convnet of width 4, one thread",
+        "settings": SETTINGS,
+        "uninterrupted_seconds": round(length, 1),
+    }
 
 
 def trial(folder: Path, number: int, length: float, expected: dict[str, bytes]) -> dict[str, Any]:
