@@ -12,13 +12,14 @@ from ntprune.audit import Recipe
 from ntprune.audit.fingerprint import filter_directions
 from ntprune.audit.flags.evidence import Evidence
 from ntprune.audit.points import Point
+from ntprune.audit.right import packed
 from ntprune.audit.schema import Control, Curve, Envelope, ScratchCurve
 
 # What the source job says of a file, where nothing is of interest.
 QUIET: dict[str, dict[str, Any]] = {
     name: {}
     for name in ("scales", "whole_scales", "directions", "head_directions", "strays", "lone")
-}
+} | {"right": packed(torch.ones(100, dtype=torch.bool))}
 
 WIDE = PROTOCOL.model_copy(update={"recipe": Recipe(lrs=(1e-3, 3e-3, 1e-2)), "seeds": 3})
 

@@ -6,12 +6,14 @@ import random
 from dataclasses import replace
 
 import pytest
+import torch
 from tests.audit.evidence import QUIET
 from tests.release.toys import CLASSES, PROTOCOL, protected, toy
 
 from ntprune.audit.assemble import Findings, assemble
 from ntprune.audit.plan import Plan
 from ntprune.audit.points import Point
+from ntprune.audit.right import drop_interval, packed
 from ntprune.audit.schema import Missing, Report
 from ntprune.errors import AuditError
 
@@ -28,6 +30,15 @@ HEIGHT = {"scratch": 0.4, "release": 0.3, "unprotected": 0.7, "magnitude": 0.5, 
 
 def plan() -> Plan:
     return Plan(PROTOCOL, BUDGETS, "t", "s", CLASSES, protected(toy(0), toy(1)), "b")
+
+
+# Of the source's test images each subject has the first ones right.
+SEEN = {
+    name: packed(torch.arange(200) < count)
+    for name, count in (
+        ("release", 180), ("unprotected", 190), ("magnitude", 184), ("random", 182), ("null", 50)
+    )
+}  # fmt: skip
 
 
 def findings() -> Findings:
@@ -50,7 +61,7 @@ def findings() -> Findings:
         for seed in (0, 1)
     ]
     singles = {
-        name: {"accuracy": accuracy, "sparsity": sparsity, **QUIET}
+        name: {"accuracy": accuracy, "sparsity": sparsity, **QUIET, "right": SEEN[name]}
         for name, accuracy, sparsity in (
             ("release", 0.9, 0.8),
             ("unprotected", 0.95, 0.0),
@@ -80,8 +91,9 @@ def test_numbers() -> None:
     assert found.attacks["finetune"].mean_gap == pytest.approx(0.0)
     assert found.envelope.chosen == [{"finetune": 2}, {"finetune": 2}]
     assert found.envelope.mean_gap == pytest.approx(0.0)
-    source = {"name": "toy0", "before": 0.95, "after": 0.9, "drop_pp": 5.0}
-    assert found.source.model_dump() == source
+    source = found.source.model_dump()
+    assert source.pop("ci95_pp") == drop_interval(SEEN["unprotected"], SEEN["release"])
+    assert source == {"name": "toy0", "before": 0.95, "after": 0.9, "drop_pp": 5.0}
     assert found.cost.model_dump() == {"jobs": 3, "reused": 0, "steps": 15, "seconds": 1.4}
     assert found.protocol == "tiny/1"
     assert found.release["weights_sha256"] == plan().weights
@@ -96,6 +108,10 @@ def test_controls() -> None:
     assert (found["random"].source, found["random"].sparsity) == (0.91, 0.8)
     assert found["null"].envelope.curve == [0.25, 0.25]
     assert found["null"].source == 0.9, "the null attack is made on the release"
+    assert found["null"].drop_ci95_pp == drop_interval(SEEN["unprotected"], SEEN["release"])
+    assert found["magnitude"].drop_ci95_pp == drop_interval(SEEN["unprotected"], SEEN["magnitude"])
+    low, high = found["unprotected"].drop_ci95_pp or (0.0, 0.0)
+    assert low < 0 < high
     assert found["null"].attacks["null"].spread == [0, 0]
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ntprune.domains import Domain
-from ntprune.engine import Resident, accuracy, evaluate
+from ntprune.engine import Resident, accuracy, evaluate, outputs
 from ntprune.models import Model
 from ntprune.release import Release
 
@@ -37,6 +37,9 @@ def test_it_equals_a_loop(model: Model, data: Resident, batch: int) -> None:
     found = evaluate(model, data, batch)
     assert found == pytest.approx((right / len(data), loss / len(data)), rel=1e-4)
     assert accuracy(model, data) == right / len(data)
+    logits = outputs(model, data)
+    assert logits.shape == (len(data), len(model.spec.classes))
+    assert int((logits.argmax(1) == data.labels).sum()) == right
 
 
 @pytest.mark.parametrize("training", [True, False])

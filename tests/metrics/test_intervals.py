@@ -1,4 +1,4 @@
-"""Student's intervals, paired and of a mean."""
+"""Student's intervals, paired and of a mean; of shares of the same images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from ntprune.errors import SettingsError
-from ntprune.metrics import mean_interval, paired_interval
+from ntprune.metrics import mean_interval, paired_interval, paired_share_interval
 
 FIRST = [0.61, 0.58, 0.64, 0.55, 0.71]
 SECOND = [0.50, 0.52, 0.49, 0.53, 0.55]
@@ -85,3 +85,50 @@ def test_the_interval_of_a_mean_is_students() -> None:
 def test_one_value_has_no_interval(values: list[float]) -> None:
     with pytest.raises(SettingsError, match="at least two values"):
         mean_interval(values)
+
+
+def shares(lost: int, won: int, count: int) -> tuple[list[bool], list[bool]]:
+    """What two models have right of `count` images, of which each alone has some."""
+    same = count - lost - won
+    return [True] * lost + [False] * won + [True] * same, [False] * lost + [True] * (won + same)
+
+
+def test_shares_by_hand() -> None:
+    # 10.5 of 102 lost, 2.5 won: 8/102, and the root of (13/102 - (8/102)²) / 102.
+    low, high = paired_share_interval(*shares(10, 2, 100))
+    assert (low + high) / 2 == pytest.approx(8 / 102)
+    wanted = 1.959964 * np.sqrt((13 / 102 - (8 / 102) ** 2) / 102)
+    assert (high - low) / 2 == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(("count", "lost", "won"), [(100, 0.04, 0.02), (1000, 0.02, 0.01)])
+def test_shares_are_held_as_often_as_it_says(count: int, lost: float, won: float) -> None:
+    draws = np.random.default_rng(0).choice(
+        [1, -1, 0], (2000, count), p=[lost, won, 1 - lost - won]
+    )
+    ends = [paired_share_interval(each >= 0, each <= 0) for each in draws]
+    held = np.mean([low <= lost - won <= high for low, high in ends])
+    assert held == pytest.approx(0.95, abs=0.02)
+
+
+def test_models_that_agree_everywhere_may_differ_elsewhere() -> None:
+    low, high = paired_share_interval([True] * 50, [True] * 50)
+    assert low == -high
+    assert 0.03 < high < 0.06
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_shares_are_in_their_range_and_mirrored(pairs: list[tuple[bool, bool]]) -> None:
+    first, second = zip(*pairs, strict=True)
+    low, high = paired_share_interval(first, second)
+    assert -1 <= low < high <= 1
+    assert paired_share_interval(second, first) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [([], []), ([True], [True, False]), ([[True]], [[False]])]
+)
+def test_shares_of_other_images_are_refused(first: list[bool], second: list[bool]) -> None:
+    with pytest.raises(SettingsError, match="image by image"):
+        paired_share_interval(first, second)

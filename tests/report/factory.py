@@ -108,7 +108,9 @@ def report(
     values: dict[str, Any] = {
         "protocol": "standard/1",
         "release": card(target=target),
-        "source": SourceChange(name="mnist", before=0.991, after=0.983, drop_pp=0.8),
+        "source": SourceChange(
+            name="mnist", before=0.991, after=0.983, drop_pp=0.8, ci95_pp=(0.41, 1.23)
+        ),
         "target": target,
         "budgets": BUDGETS,
         "scratch": ScratchCurve(curve=SCRATCH, spread=[0.04, 0.03, 0.01, 0.004, 0.002]),

@@ -13,6 +13,7 @@ from ntprune.audit.flags import Evidence, raise_flags
 from ntprune.audit.plan import Plan
 from ntprune.audit.points import Point, covered, grid
 from ntprune.audit.protocol import procedure
+from ntprune.audit.right import drop_interval
 from ntprune.audit.schema import Control, Cost, Curve, Missing, Report, SourceChange
 from ntprune.errors import AuditError
 from ntprune.release.card import versions
@@ -69,11 +70,14 @@ def assemble(
             if not np.isnan(attacked).all(1).any()
         }
 
+    bare, ours = findings.singles["unprotected"], findings.singles["release"]
+    before, after = bare["accuracy"], ours["accuracy"]
     attacks = curves("release")
     overall = envelope(budgets, _of(findings.points, "release"), yardstick)
     controls = {
         name: Control(
             source=findings.singles[name]["accuracy"],
+            drop_ci95_pp=drop_interval(bare["right"], findings.singles[name]["right"]),
             sparsity=findings.singles[name]["sparsity"],
             attacks=curves(name),
             envelope=envelope(budgets, _of(findings.points, name), yardstick),
@@ -84,8 +88,6 @@ def assemble(
     }
     if "null" in findings.singles:
         controls["null"] = _null(plan, findings, yardstick)
-    before = findings.singles["unprotected"]["accuracy"]
-    after = findings.singles["release"]["accuracy"]
     flags = raise_flags(
         Evidence(
             protocol=plan.protocol,
@@ -110,7 +112,11 @@ def assemble(
         protocol=plan.protocol.name,
         release=plan.release.card.model_dump(mode="json", by_alias=True),
         source=SourceChange(
-            name=source, before=before, after=after, drop_pp=round(100 * (before - after), 4)
+            name=source,
+            before=before,
+            after=after,
+            drop_pp=round(100 * (before - after), 4),
+            ci95_pp=drop_interval(bare["right"], ours["right"]),
         ),
         target=target,
         budgets=budgets,
@@ -180,8 +186,10 @@ def _null(plan: Plan, findings: Findings, yardstick: list[Point]) -> Control:
         for seed in plan.protocol.thieves
     ]
     flat, scratch = (grid(p, plan.budgets, plan.protocol.thieves) for p in (points, yardstick))
+    bare, release = findings.singles["unprotected"], findings.singles["release"]
     return Control(
-        source=findings.singles["release"]["accuracy"],
+        source=release["accuracy"],
+        drop_ci95_pp=drop_interval(bare["right"], release["right"]),
         sparsity=findings.singles["release"]["sparsity"],
         attacks={"null": curve(plan.budgets, flat, scratch)},
         envelope=envelope(plan.budgets, points, yardstick),

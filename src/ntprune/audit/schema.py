@@ -57,24 +57,33 @@ class Control(_Frozen):
 
     Attributes:
         source: test accuracy of the control on the source, 0 to 1.
+        drop_ci95_pp: 95 % interval, in points, of what it lost of the unprotected model's; none
+            where it was not recorded.
         sparsity: share of its prunable weights that are zero.
         attacks: by name.
         envelope: over those attacks.
     """
 
     source: float
+    drop_ci95_pp: tuple[float, float] | None = None
     sparsity: float
     attacks: dict[str, Curve]
     envelope: Envelope
 
 
 class SourceChange(_Frozen):
-    """Source test accuracy (0 to 1) of the unprotected and of the released file, measured now."""
+    """Source test accuracy (0 to 1) of the unprotected and of the released file, measured now.
+
+    Attributes:
+        ci95_pp: 95 % interval of `drop_pp` over the test images, on which both are measured; none
+            where it was not recorded.
+    """
 
     name: str
     before: float
     after: float
     drop_pp: float
+    ci95_pp: tuple[float, float] | None = None
 
 
 class Flag(_Frozen):

@@ -20,9 +20,10 @@ from ntprune.audit.fingerprint import (
     whole_scales,
 )
 from ntprune.audit.protocol import Recipe
+from ntprune.audit.right import packed
 from ntprune.audit.search import Thief, search
 from ntprune.audit.subsets import source_subset, subset
-from ntprune.engine import Resident, accuracy
+from ntprune.engine import Resident, accuracy, outputs
 from ntprune.errors import AuditError
 from ntprune.jobs import Context, Store
 from ntprune.methods import make_method
@@ -97,7 +98,7 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     """Test accuracy of a release on its source, and whether its weights look as trained ones do.
 
     Spec: `release`, `source`. The test split is read once; what the weights are held against are
-    the owner's validation images.
+    the owner's validation images. `right` says of each test image whether it is (`packed`).
     """
     start = time.perf_counter()
     release = _release(spec, context)
@@ -105,9 +106,11 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     test = _test(context, spec["source"], preprocessing)
     images = Store(context.store).get(spec["source"]).owner_validation
     held = Resident.of(images, preprocessing, test.labels.device)
+    right = outputs(release.model, test).argmax(1) == test.labels
     strays = stray_statistics(release.model, held)
     return {
-        "accuracy": accuracy(release.model, test),
+        "accuracy": int(right.sum()) / len(right),
+        "right": packed(right),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
         "scales": weight_scales(release.model),
         "whole_scales": whole_scales(release.model),

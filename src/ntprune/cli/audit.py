@@ -97,7 +97,7 @@ def audit(
         verdict,
         f"{report.protocol} on {report.target}: mean gap {report.envelope.mean_gap:+.4f} "
         f"(95 % interval {low:+.4f} to {high:+.4f}), SLC-AUC {report.envelope.slc_auc:+.4f}; "
-        f"source drop {report.source.drop_pp:+.2f} pp",
+        f"source drop {report.source.drop_pp:+.2f} pp{_spread(report.source.ci95_pp)}",
         *(f"  {name}: SLC-AUC {curve.slc_auc:+.4f}" for name, curve in report.attacks.items()),
         *(
             f"  control {name}: SLC-AUC {control.envelope.slc_auc:+.4f}"
@@ -120,3 +120,7 @@ def _counts(text: str | None) -> list[int] | None:
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _spread(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f" (95 % interval {ends[0]:+.2f} to {ends[1]:+.2f})"

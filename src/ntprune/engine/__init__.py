@@ -9,7 +9,7 @@ from ntprune.engine.batchnorm import (
     reestimate_batchnorm,
 )
 from ntprune.engine.device import resolve_device, threads, widest
-from ntprune.engine.evaluate import accuracy, evaluate
+from ntprune.engine.evaluate import accuracy, evaluate, outputs
 from ntprune.engine.features import feature_maps
 from ntprune.engine.loop import Optimiser, Schedule, TrainLog, require_known, train
 from ntprune.engine.progress import Progress, silent
@@ -35,6 +35,7 @@ __all__ = [
     "generator",
     "kept_statistics",
     "layers_draw",
+    "outputs",
     "random_state",
     "rebase_statistics",
     "rebased_layers",

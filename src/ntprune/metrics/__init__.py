@@ -1,6 +1,6 @@
 """What an audit reports, and what may foretell it: pure functions of arrays."""
 
-from ntprune.metrics.intervals import mean_interval, paired_interval
+from ntprune.metrics.intervals import mean_interval, paired_interval, paired_share_interval
 from ntprune.metrics.logme import logme
 from ntprune.metrics.probe import probe_loss
 from ntprune.metrics.ranking import Agreement, rank_agreement
@@ -12,6 +12,7 @@ __all__ = [
     "mean_gap",
     "mean_interval",
     "paired_interval",
+    "paired_share_interval",
     "probe_loss",
     "rank_agreement",
     "slc_auc",

@@ -1,10 +1,10 @@
-"""Intervals over seeds."""
+"""Intervals over seeds, and over the images of one split."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from ntprune.errors import SettingsError
 
@@ -63,3 +63,39 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float
         raise SettingsError(f"an interval needs at least two values, got shape {each.shape}")
     reach = t.ppf((1 + confidence) / 2, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each))
     return float(each.mean() - reach), float(each.mean() + reach)
+
+
+def paired_share_interval(
+    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the difference of two shares that were counted on the same images.
+
+    Only images on which the two differ widen it. Half an image is added to each of the four ways in
+    which the two can come out, without which it would have no width where they agree on every image
+    (Agresti and Min 2005); the interval is therefore around a difference a little nearer to zero.
+
+    Args:
+        first, second: what was counted (for instance: right) of each image, bool, N and N.
+        confidence: in (0, 1).
+
+    Returns:
+        Lower and upper end of the share of `first` minus that of `second`, in [-1, 1].
+
+    Raises:
+        SettingsError: no image, or different lengths.
+
+    Examples:
+        >>> low, high = paired_share_interval([True] * 100, [True] * 98 + [False] * 2)
+        >>> round(low, 3), round(high, 3)
+        (-0.013, 0.053)
+    """
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise SettingsError(
+            f"shares are compared image by image, got shapes {a.shape} and {b.shape}"
+        )
+    lost, won, count = (a & ~b).sum() + 0.5, (b & ~a).sum() + 0.5, len(a) + 2
+    middle = (lost - won) / count
+    reach = norm.ppf((1 + confidence) / 2) * np.sqrt((lost + won) / count - middle**2)
+    reach /= np.sqrt(count)
+    return float(max(-1.0, middle - reach)), float(min(1.0, middle + reach))

@@ -16,6 +16,7 @@ from ntprune.report.text import (
     clean,
     duration,
     interval,
+    lost,
     number,
     percent,
     points,
@@ -226,14 +227,15 @@ def source(audit: Audit, protocol: str) -> Table:
     rows = [
         ("before protection", percent(change.before, 2)),
         ("this file", percent(change.after, 2)),
-        ("lost, in points", number(change.drop_pp, 2)),
+        ("lost, in points", lost(change.drop_pp, change.ci95_pp, 2)),
     ]
     if "max_source_drop" in audit.card.settings:
         limit = audit.card.settings["max_source_drop"]
         allowed = number(limit, 2) if isinstance(limit, int | float) else written(limit)
         rows.append(("loss allowed on validation data, in points", allowed))
     return Table(
-        f"Test accuracy on {clean(change.name)}, measured in this audit; {protocol}.",
+        f"Test accuracy on {clean(change.name)}, measured in this audit, in brackets a 95{NBSP}% "
+        f"interval over its images; {protocol}.",
         ("Model", "Accuracy"),
         tuple(rows),
         strong=(1,),

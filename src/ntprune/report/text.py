@@ -51,6 +51,16 @@ def interval(ends: tuple[float, float], digits: int = 1) -> str:
     return f"{points(ends[0], digits)} to {points(ends[1], digits)}"
 
 
+def ends_of(ends: tuple[float, float], digits: int) -> str:
+    """An interval in the unit that it comes in."""
+    return f"{number(ends[0], digits)} to {number(ends[1], digits)}"
+
+
+def lost(drop: float, ends: tuple[float, float] | None, digits: int) -> str:
+    """Percentage points lost, with their interval where one is known."""
+    return number(drop, digits) + ("" if ends is None else f" ({ends_of(ends, digits)})")
+
+
 def duration(seconds: float) -> str:
     """Seconds in the unit that suits them."""
     if seconds < 120:

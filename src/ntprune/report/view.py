@@ -9,7 +9,7 @@ from ntprune.audit.flags.texts import entries
 from ntprune.report import tables
 from ntprune.report.load import Audit
 from ntprune.report.tables import Table
-from ntprune.report.text import NBSP, clean, interval, number, percent, points
+from ntprune.report.text import NBSP, clean, ends_of, interval, lost, number, percent, points
 from ntprune.report.verdict import Verdict, confidence, judge, seeds
 
 
@@ -172,6 +172,8 @@ def _key_numbers(audit: Audit) -> tuple[KeyNumber, ...]:
         if round(source.drop_pp, 1) == 0
         else f"{number(abs(source.drop_pp), 1)} points {'lost' if source.drop_pp > 0 else 'gained'}"
     )
+    if source.ci95_pp is not None:
+        change += f" (loss: 95{NBSP}% {ends_of(source.ci95_pp, 1)})"
     return (
         *numbers,
         KeyNumber(
@@ -200,7 +202,7 @@ def _summary(audits: Sequence[Audit], sections: Sequence[Section]) -> Table:
                 points(report.envelope.mean_gap),
                 "–" if ends is None else interval(ends),
                 "–" if bare is None else points(bare.envelope.mean_gap),
-                number(report.source.drop_pp, 1),
+                lost(report.source.drop_pp, report.source.ci95_pp, 1),
                 percent(audit.card.sparsity),
                 clean(report.protocol),
             )
@@ -209,7 +211,8 @@ def _summary(audits: Sequence[Audit], sections: Sequence[Section]) -> Table:
     warning = " Numbers from different protocols cannot be compared." if differ else ""
     return Table(
         "All audits in this report. Mean gap and its interval in accuracy points relative to "
-        f"training from scratch; below zero the thief is behind on average.{warning}",
+        "training from scratch; below zero the thief is behind on average. Source drop in points, "
+        f"in brackets its 95{NBSP}% interval over test images.{warning}",
         (
             "Audit",
             "Verdict",

@@ -13,7 +13,7 @@ from ntprune.audit.schema import Control, Curve, Report
 
 _HEAD = (
     "what is attacked",
-    "source test, %",
+    "source test, % (points lost)",
     "mask ignored, head kept",
     "mask ignored, new head",
     "mask kept, head kept",
@@ -25,7 +25,8 @@ _ATTACKS = ("finetune", "finetune-new-head", "masked", "masked-new-head")
 _WORDS = (
     "SLC-AUC against training from scratch, in brackets its 95 % interval over thieves. The mean "
     "gap is SLC-AUC divided by the decades that a pair's budgets span. A dash stands for what was "
-    "not measured, and under mask kept also for a model without a mask. The strongest attack and "
+    "not measured, and under mask kept also for a model without a mask; points lost on the source "
+    "have a 95 % interval over test images where it was recorded. The strongest attack and "
     "the envelope are of all attacks of the row's audit; that of ADMM on the source alone has the "
     "four of the columns, one by `paper/1` the two that keep the mask, or ignore a mask that the "
     "model doesn't have."
@@ -41,12 +42,14 @@ class _Subject:
     Attributes:
         name: of its row.
         source: its test accuracy on the source, 0 to 1.
+        lost: what it lost of the unprotected model's, in points, and the interval of that.
         found: what came of the attacks.
         decades: that the budgets span.
     """
 
     name: str
     source: float
+    lost: tuple[float, tuple[float, float] | None]
     found: Report | Control
     decades: float
 
@@ -89,13 +92,15 @@ def _subjects(report: Report, others: Mapping[str, Report]) -> Iterator[_Subject
 
 
 def _release(name: str, report: Report) -> _Subject:
-    return _Subject(name, report.source.after, report, _decades(report))
+    lost = report.source.drop_pp, report.source.ci95_pp
+    return _Subject(name, report.source.after, lost, report, _decades(report))
 
 
 def _controls(report: Report, suffix: str = "") -> Iterator[_Subject]:
     for name, control in report.controls.items():
         if name != "null":  # the file untrained is no model to compare with; the report has it
-            yield _Subject(name + suffix, control.source, control, _decades(report))
+            lost = 100 * (report.source.before - control.source), control.drop_ci95_pp
+            yield _Subject(name + suffix, control.source, lost, control, _decades(report))
 
 
 def _decades(report: Report) -> float:
@@ -111,12 +116,16 @@ def _row(subject: _Subject) -> str:
     strongest = max(attacks, key=lambda name: attacks[name].slc_auc)
     cells = [
         subject.name,
-        f"{100 * subject.source:.2f}",
+        f"{100 * subject.source:.2f} ({_lost(*subject.lost)})",
         *(_area(attacks.get(name), decades) for name in _ATTACKS),
         f"`{strongest}` {_area(attacks[strongest], decades)}",
         _area(subject.found.envelope, decades),
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _lost(points: float, ends: tuple[float, float] | None) -> str:
+    return f"{points:.2f}" + ("" if ends is None else f", {ends[0]:.2f} to {ends[1]:.2f}")
 
 
 def _area(found: Curve | None, decades: float) -> str:
