@@ -16,6 +16,7 @@ from tests.release.toys import PROTOCOL, base, files, protected, reseal, save_np
 
 import ntprune
 from ntprune.audit import Report, audit, tasks
+from ntprune.audit.right import unpacked
 from ntprune.errors import (
     DataInvalidError,
     OutputError,
@@ -69,6 +70,29 @@ def test_source_before_and_after_are_measured(done: tuple[Path, Watched], pristi
     assert (source["before"], source["after"]) == (before, after)
     assert source["drop_pp"] == pytest.approx(100 * (before - after), abs=1e-3)
     assert before != after
+
+
+def test_the_loss_has_an_interval_over_the_images_it_was_measured_on(
+    done: tuple[Path, Watched],
+) -> None:
+    report = Report.model_validate_json((done[0] / "report.json").read_text())
+    ledger = [json.loads(file.read_text()) for file in (done[0] / "jobs").glob("*.json")]
+    sources = [job["result"] for job in ledger if "right" in job["result"]]
+    assert sources
+    for found in sources:
+        each = unpacked(found["right"])
+        assert len(each) == len(toy(0).test)
+        assert each.mean() == pytest.approx(found["accuracy"])
+    assert report.source.ci95_pp is not None
+    low, high = report.source.ci95_pp
+    assert low < report.source.drop_pp < high
+    assert report.controls["unprotected"].drop_ci95_pp is None
+    for name in ("magnitude", "random"):
+        interval = report.controls[name].drop_ci95_pp
+        assert interval is not None
+        assert (
+            interval[0] < 100 * (report.source.before - report.controls[name].source) < interval[1]
+        )
 
 
 def test_the_same_in_worker_processes(pristine: Path, tmp_path: Path) -> None:
@@ -229,9 +253,9 @@ def test_the_test_split_is_read_once_a_point(
 ) -> None:
     calls: list[int] = []
     monkeypatch.setattr(tasks, "accuracy", lambda model, data: calls.append(len(data)) or 0.5)
-    seen = tasks.outputs
+    seen = tasks.right
     monkeypatch.setattr(
-        tasks, "outputs", lambda model, data: calls.append(len(data)) or seen(model, data)
+        tasks, "right", lambda model, data: calls.append(len(data)) or seen(model, data)
     )
     engine = Watched()
     run(pristine, tmp_path / "out", engine=engine)

@@ -135,7 +135,10 @@ def test_the_audit_prints_its_protocol_with_its_numbers(
     out = typed(*arguments("audit", place, tmp_path)).out
     assert f"\ntiny/1 with budgets 4,8 on npz:{place}/target.npz: mean gap " in out
     found = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert f"SLC-AUC {found['envelope']['slc_auc']:+.4f}; source drop" in out
+    source = found["source"]
+    low, high = source["ci95_pp"]
+    lost = f"source drop {source['drop_pp']:+.2f} pp (95 % interval {low:+.2f} to {high:+.2f})"
+    assert f"SLC-AUC {found['envelope']['slc_auc']:+.4f}; {lost}" in out
 
 
 def test_exit_codes(monkeypatch: pytest.MonkeyPatch, typed: Typed) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ntprune.domains import Domain
-from ntprune.engine import Resident, accuracy, evaluate, outputs
+from ntprune.engine import Resident, accuracy, evaluate, outputs, right
 from ntprune.models import Model
 from ntprune.release import Release
 
@@ -28,18 +28,19 @@ def data(tiny_base: Release, tiny_target: Domain) -> Resident:
 @pytest.mark.parametrize("batch", [1, 7, 80, 1000])
 def test_it_equals_a_loop(model: Model, data: Resident, batch: int) -> None:
     model.module.eval()
-    right, loss = 0, 0.0
+    hits, loss = [], 0.0
     for image, label in zip(data.images, data.labels.tolist(), strict=True):
         logits = model(image[None])[0].tolist()
-        right += logits.index(max(logits)) == label
+        hits.append(logits.index(max(logits)) == label)
         loss += math.log(sum(math.exp(v) for v in logits)) - logits[label]
-    assert 0 < right < len(data)
+    assert 0 < sum(hits) < len(data)
     found = evaluate(model, data, batch)
-    assert found == pytest.approx((right / len(data), loss / len(data)), rel=1e-4)
-    assert accuracy(model, data) == right / len(data)
+    assert found == pytest.approx((sum(hits) / len(data), loss / len(data)), rel=1e-4)
+    assert accuracy(model, data) == sum(hits) / len(data)
+    assert right(model, data).tolist() == hits
     logits = outputs(model, data)
     assert logits.shape == (len(data), len(model.spec.classes))
-    assert int((logits.argmax(1) == data.labels).sum()) == right
+    assert (logits.argmax(1) == data.labels).tolist() == hits
 
 
 @pytest.mark.parametrize("training", [True, False])

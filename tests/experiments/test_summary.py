@@ -48,7 +48,8 @@ def test_a_table_a_pair(tmp_path: Path) -> None:
     masked, bare = report.attacks["masked"], report.controls["unprotected"]
     assert rows["release"][0] == f"{100 * report.source.after:.2f} (0.80, 0.41 to 1.23)"
     lost = 100 * (report.source.before - bare.source)
-    assert bare.drop_ci95_pp is None, "of a report that doesn't have it"
+    pruned = report.controls["magnitude"]
+    assert rows["magnitude"][0] == f"{100 * pruned.source:.2f} (1.30, 0.62 to 1.98)"
     assert rows["unprotected"][0] == f"{100 * bare.source:.2f} ({lost:.2f})"
     decades = math.log10(report.budgets[-1] / report.budgets[0])
     assert masked.ci95 is None, "of a report that doesn't have it"

@@ -94,27 +94,57 @@ def shares(lost: int, won: int, count: int) -> tuple[list[bool], list[bool]]:
 
 
 def test_shares_by_hand() -> None:
-    # 10.5 of 102 lost, 2.5 won: 8/102, and the root of (13/102 - (8/102)²) / 102.
-    low, high = paired_share_interval(*shares(10, 2, 100))
-    assert (low + high) / 2 == pytest.approx(8 / 102)
-    wanted = 1.959964 * np.sqrt((13 / 102 - (8 / 102) ** 2) / 102)
-    assert (high - low) / 2 == pytest.approx(wanted, rel=1e-5)
+    """Where they agree on all of n images, each end is z² / (n + z²) away."""
+    z = 1.959964
+    for count in (50, 1000):
+        wanted = z**2 / (count + z**2)
+        assert paired_share_interval(*shares(0, 0, count)) == pytest.approx(
+            (-wanted, wanted), rel=1e-5
+        )
 
 
-@pytest.mark.parametrize(("count", "lost", "won"), [(100, 0.04, 0.02), (1000, 0.02, 0.01)])
-def test_shares_are_held_as_often_as_it_says(count: int, lost: float, won: float) -> None:
-    draws = np.random.default_rng(0).choice(
-        [1, -1, 0], (2000, count), p=[lost, won, 1 - lost - won]
-    )
-    ends = [paired_share_interval(each >= 0, each <= 0) for each in draws]
-    held = np.mean([low <= lost - won <= high for low, high in ends])
-    assert held == pytest.approx(0.95, abs=0.02)
+def test_its_ends_are_where_the_score_test_refuses() -> None:
+    """The likeliest shares under a difference, found by brute force."""
+    lost, won, count = 10, 3, 100
+    for end in paired_share_interval(*shares(lost, won, count)):
+        only_second = np.linspace(max(0.0, -end) + 1e-9, (1 - end) / 2 - 1e-9, 200_001)
+        only_first, neither = only_second + end, 1 - 2 * only_second - end
+        likelihood = (
+            lost * np.log(only_first) + won * np.log(only_second)
+            + (count - lost - won) * np.log(neither)
+        )  # fmt: skip
+        best = only_second[likelihood.argmax()]
+        variance = count * (2 * best + end - end**2)
+        assert abs(lost - won - count * end) / np.sqrt(variance) == pytest.approx(1.96, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("count", "lost", "won"),
+    [
+        (1000, 0.02, 0.01),
+        (1000, 0.01, 0.002),
+        (1000, 0.003, 0.0),
+        (90, 0.05, 0.0),
+        (90, 0.03, 0.01),
+    ],
+)
+def test_either_end_of_shares_is_wrong_no_more_often_than_it_says(
+    count: int, lost: float, won: float
+) -> None:
+    """The upper one above all: it says how much may have been lost."""
+    drawn = np.random.default_rng(0).multinomial(count, [lost, won, 1 - lost - won], size=3000)
+    kinds, often = np.unique(drawn, axis=0, return_counts=True)
+    ends = np.array([paired_share_interval(*shares(a, b, count)) for a, b, _ in kinds])
+    above = often @ (ends[:, 0] > lost - won) / 3000
+    below = often @ (ends[:, 1] < lost - won) / 3000
+    assert above < 0.045
+    assert below < 0.03
 
 
 def test_models_that_agree_everywhere_may_differ_elsewhere() -> None:
     low, high = paired_share_interval([True] * 50, [True] * 50)
-    assert low == -high
-    assert 0.03 < high < 0.06
+    assert low == pytest.approx(-high)
+    assert 0.05 < high < 0.1
 
 
 @settings(max_examples=50, deadline=None)
@@ -123,6 +153,8 @@ def test_shares_are_in_their_range_and_mirrored(pairs: list[tuple[bool, bool]]) 
     first, second = zip(*pairs, strict=True)
     low, high = paired_share_interval(first, second)
     assert -1 <= low < high <= 1
+    difference = np.mean(np.subtract(first, second, dtype=float))
+    assert low <= difference <= high
     assert paired_share_interval(second, first) == pytest.approx((-high, -low))
 
 

@@ -62,10 +62,16 @@ def shifted(values: list[float], by: float) -> list[float]:
     return [min(0.99, value + by) for value in values]
 
 
-def control(values: list[float], source: float, sparsity: float) -> Control:
+def control(
+    values: list[float],
+    source: float,
+    sparsity: float,
+    lost: tuple[float, float] | None = None,
+) -> Control:
     """A control whose thief reaches `values`."""
     return Control(
         source=source,
+        drop_ci95_pp=lost,
         sparsity=sparsity,
         attacks={"finetune": curve(values)},
         envelope=envelope(values),
@@ -123,7 +129,7 @@ def report(
         "envelope": envelope(free, half),
         "controls": {
             "unprotected": control(UNPROTECTED, 0.991, 0.0),
-            "magnitude": control(shifted(SCRATCH, 0.045), 0.978, 0.98),
+            "magnitude": control(shifted(SCRATCH, 0.045), 0.978, 0.98, (0.62, 1.98)),
             "random": control(shifted(SCRATCH, -0.01), 0.62, 0.98),
             "null": Control(source=0.983, sparsity=0.98, attacks={"null": null}, envelope=null),
         },

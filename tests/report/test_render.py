@@ -13,9 +13,11 @@ from tests.report.factory import MASKED, control, curve, flag, history, report, 
 
 from ntprune.attacks import attack_class
 from ntprune.audit.flags.texts import entries
+from ntprune.audit.schema import SourceChange
 from ntprune.errors import AuditError, OutputError
 from ntprune.report import render
 from ntprune.report.history import panels_of
+from ntprune.report.text import NBSP
 
 HOSTILE = "<script>alert(1)</script>|$x$"
 
@@ -39,6 +41,27 @@ def test_one_file_without_network_or_script(made: tuple[str, str]) -> None:
     page = made[0]
     assert not re.search(r"https?://|//[a-z]+\.|<script|<link|<img|@import|javascript:", page)
     assert not re.search(r"\b(?:src|href)=\"(?!#)", page)
+
+
+def test_what_the_source_lost_has_an_interval_wherever_it_stands(made: tuple[str, str]) -> None:
+    for document in (text(made[0]), made[1]):
+        assert "0.80 (0.41 to 1.23)" in document, "in its table"
+        assert f"0.8 points lost; 95{NBSP}% interval of the loss 0.4 to 1.2" in document
+        assert "0.8 (0.4 to 1.2)" in document, "of this file among the controls"
+        assert "1.3 (0.6 to 2.0)" in document, "of a control"
+        assert f"in brackets a 95{NBSP}% interval over its images" in document
+
+
+def test_a_report_from_before_there_was_one_promises_none(tmp_path: Path) -> None:
+    bare = SourceChange(name="mnist", before=0.991, after=0.983, drop_pp=0.8)
+    audits = [write(tmp_path / name, report(source=bare)) for name in ("a", "b")]
+    page = text(render(audits, tmp_path / "report.html").read_text())
+    assert "0.80" in page
+    assert "over its images" not in page
+    assert "over test images" not in page
+    audits.append(write(tmp_path / "c", report()))
+    page = text(render(audits, tmp_path / "newer.html").read_text())
+    assert f"in brackets its 95{NBSP}% interval over test images" in page
 
 
 def test_order_of_sections(made: tuple[str, str]) -> None:

@@ -70,14 +70,12 @@ def assemble(
             if not np.isnan(attacked).all(1).any()
         }
 
-    bare, ours = findings.singles["unprotected"], findings.singles["release"]
-    before, after = bare["accuracy"], ours["accuracy"]
     attacks = curves("release")
     overall = envelope(budgets, _of(findings.points, "release"), yardstick)
     controls = {
         name: Control(
             source=findings.singles[name]["accuracy"],
-            drop_ci95_pp=drop_interval(bare["right"], findings.singles[name]["right"]),
+            drop_ci95_pp=None if name == "unprotected" else _lost(findings, name),
             sparsity=findings.singles[name]["sparsity"],
             attacks=curves(name),
             envelope=envelope(budgets, _of(findings.points, name), yardstick),
@@ -88,6 +86,8 @@ def assemble(
     }
     if "null" in findings.singles:
         controls["null"] = _null(plan, findings, yardstick)
+    before = findings.singles["unprotected"]["accuracy"]
+    after = findings.singles["release"]["accuracy"]
     flags = raise_flags(
         Evidence(
             protocol=plan.protocol,
@@ -116,7 +116,7 @@ def assemble(
             before=before,
             after=after,
             drop_pp=round(100 * (before - after), 4),
-            ci95_pp=drop_interval(bare["right"], ours["right"]),
+            ci95_pp=None if plan.weights == plan.base else _lost(findings, "release"),
         ),
         target=target,
         budgets=budgets,
@@ -186,14 +186,18 @@ def _null(plan: Plan, findings: Findings, yardstick: list[Point]) -> Control:
         for seed in plan.protocol.thieves
     ]
     flat, scratch = (grid(p, plan.budgets, plan.protocol.thieves) for p in (points, yardstick))
-    bare, release = findings.singles["unprotected"], findings.singles["release"]
     return Control(
-        source=release["accuracy"],
-        drop_ci95_pp=drop_interval(bare["right"], release["right"]),
+        source=findings.singles["release"]["accuracy"],
+        drop_ci95_pp=None if plan.weights == plan.base else _lost(findings, "release"),
         sparsity=findings.singles["release"]["sparsity"],
         attacks={"null": curve(plan.budgets, flat, scratch)},
         envelope=envelope(plan.budgets, points, yardstick),
     )
+
+
+def _lost(findings: Findings, name: str) -> tuple[float, float]:
+    """95 % interval of the source accuracy that `name` lost of the unprotected model's, points."""
+    return drop_interval(findings.singles["unprotected"]["right"], findings.singles[name]["right"])
 
 
 def _of(points: list[Point], subject: str) -> list[Point]:

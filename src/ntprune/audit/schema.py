@@ -58,7 +58,7 @@ class Control(_Frozen):
     Attributes:
         source: test accuracy of the control on the source, 0 to 1.
         drop_ci95_pp: 95 % interval, in points, of what it lost of the unprotected model's; none
-            where it was not recorded.
+            for that model itself, and where it was not recorded.
         sparsity: share of its prunable weights that are zero.
         attacks: by name.
         envelope: over those attacks.
@@ -76,7 +76,7 @@ class SourceChange(_Frozen):
 
     Attributes:
         ci95_pp: 95 % interval of `drop_pp` over the test images, on which both are measured; none
-            where it was not recorded.
+            where both are the same file, and where it was not recorded.
     """
 
     name: str

@@ -23,7 +23,7 @@ from ntprune.audit.protocol import Recipe
 from ntprune.audit.right import packed
 from ntprune.audit.search import Thief, search
 from ntprune.audit.subsets import source_subset, subset
-from ntprune.engine import Resident, accuracy, outputs
+from ntprune.engine import Resident, accuracy, right
 from ntprune.errors import AuditError
 from ntprune.jobs import Context, Store
 from ntprune.methods import make_method
@@ -106,11 +106,11 @@ def source_accuracy(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     test = _test(context, spec["source"], preprocessing)
     images = Store(context.store).get(spec["source"]).owner_validation
     held = Resident.of(images, preprocessing, test.labels.device)
-    right = outputs(release.model, test).argmax(1) == test.labels
+    each = right(release.model, test)
     strays = stray_statistics(release.model, held)
     return {
-        "accuracy": int(right.sum()) / len(right),
-        "right": packed(right),
+        "accuracy": int(each.sum()) / len(each),
+        "right": packed(each),
         "sparsity": MaskSet.from_zeros(release.model.prunable()).sparsity,
         "scales": weight_scales(release.model),
         "whole_scales": whole_scales(release.model),

@@ -9,7 +9,7 @@ from ntprune.engine.batchnorm import (
     reestimate_batchnorm,
 )
 from ntprune.engine.device import resolve_device, threads, widest
-from ntprune.engine.evaluate import accuracy, evaluate, outputs
+from ntprune.engine.evaluate import accuracy, evaluate, outputs, right
 from ntprune.engine.features import feature_maps
 from ntprune.engine.loop import Optimiser, Schedule, TrainLog, require_known, train
 from ntprune.engine.progress import Progress, silent
@@ -42,6 +42,7 @@ __all__ = [
     "reestimate_batchnorm",
     "require_known",
     "resolve_device",
+    "right",
     "set_random_state",
     "silent",
     "stream_seed",

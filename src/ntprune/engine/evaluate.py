@@ -41,6 +41,12 @@ def accuracy(model: Model, data: Resident) -> float:
 
 
 @torch.no_grad()
+def right(model: Model, data: Resident) -> Tensor:
+    """Whether each image's most likely class is its label, in eval mode: bool, N, on its device."""
+    return torch.cat([logits.argmax(1) == labels for logits, labels in _passes(model, data, BATCH)])
+
+
+@torch.no_grad()
 def outputs(model: Model, data: Resident) -> Tensor:
     """Logits (N×K) of every image in eval mode, in the order of `data`, on its device."""
     return torch.cat([logits for logits, _ in _passes(model, data, BATCH)])

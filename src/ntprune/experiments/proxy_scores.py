@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ntprune.attacks import make_attack
 from ntprune.domains import Domain
-from ntprune.engine import evaluate, feature_maps, generator, reestimate_batchnorm
+from ntprune.engine import feature_maps, generator, outputs, reestimate_batchnorm
 from ntprune.errors import TrainingDivergedError
 from ntprune.experiments.common.audited import MASK_FREE
 from ntprune.methods.defence import TargetData, in_random_order
 from ntprune.methods.ntp import quick_thief as thieving
 from ntprune.methods.ntp.quick_thief import quick_thief
-from ntprune.metrics import logme, probe_loss
+from ntprune.metrics import calibrated_cross_entropy, logme, probe_loss
 from ntprune.objectives import fisher_ratio
 from ntprune.release import Release
 
@@ -63,7 +63,7 @@ class Defended:
     def thief(self, samples: int, steps: int, lrs: Iterable[float]) -> float:
         """Smallest held-out cross-entropy of mask-free fine-tunings, with the sign turned.
 
-        Floored at that of guessing evenly, as `quick_thief` is.
+        At the temperature that suits the thief, as that of `quick_thief`.
         """
         data, release = self.data, self.release
         order = torch.randperm(len(data.train), generator=generator(self.seed, "proxy"))
@@ -85,7 +85,9 @@ class Defended:
                     )
                 except TrainingDivergedError:
                     continue
-                reached.append(evaluate(stolen.model, data.validation)[1])
+                logits = outputs(stolen.model, data.validation).cpu()
+                labels = data.validation.labels.cpu()
+                reached.append(calibrated_cross_entropy(logits, labels))
         return -min(reached)
 
 
@@ -117,18 +119,20 @@ def _searching_thief(defended: Defended) -> float:
     return defended.thief(SAMPLES, STEPS, SEARCHED)
 
 
+_HELD_OUT = "held-out log-likelihood, at the best temperature,"
+
 PROXIES: dict[str, tuple[str, Callable[[Defended], float]]] = {
     "fisher": ("Fisher ratio of the feature maps", _fisher),
     "logme": ("LogME of the pooled features, nats a sample", _logme),
     "linear-probe": ("held-out log-likelihood of a logistic regression, nats", _probe),
-    "ten-steps": (f"held-out log-likelihood after 10 steps at {LR:g}, nats", _ten_steps),
+    "ten-steps": (f"{_HELD_OUT} after 10 steps at {LR:g}, nats", _ten_steps),
     "quick-thief": (
-        f"held-out log-likelihood after {thieving.STEPS} steps on {thieving.SAMPLES} images at "
+        f"{_HELD_OUT} after {thieving.STEPS} steps on {thieving.SAMPLES} images at "
         f"{thieving.LR:g}, the mean over heads of the better start, nats",
         _quick_thief,
     ),
     "searching-thief": (
-        f"held-out log-likelihood after {STEPS} steps on {SAMPLES} images at the best of the rates "
+        f"{_HELD_OUT} after {STEPS} steps on {SAMPLES} images at the best of the rates "
         f"{', '.join(f'{lr:g}' for lr in SEARCHED)}, nats",
         _searching_thief,
     ),

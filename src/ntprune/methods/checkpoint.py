@@ -20,7 +20,7 @@ from ntprune.release.atomic import sweep, write_file
 from ntprune.release.card import versions
 
 # Of what methods save: raised when a state of before could not be gone on from.
-STATE = 6
+STATE = 7
 
 
 class Checkpoint:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, t
 
 from ntprune.errors import SettingsError
 
@@ -58,6 +59,8 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float
         >>> round(low, 3), round(high, 3)
         (-0.484, 4.484)
     """
+    from scipy.stats import t
+
     each = np.asarray(values, dtype=np.float64)
     if each.ndim != 1 or len(each) < 2:
         raise SettingsError(f"an interval needs at least two values, got shape {each.shape}")
@@ -70,9 +73,9 @@ def paired_share_interval(
 ) -> tuple[float, float]:
     """Interval of the difference of two shares that were counted on the same images.
 
-    Only images on which the two differ widen it. Half an image is added to each of the four ways in
-    which the two can come out, without which it would have no width where they agree on every image
-    (Agresti and Min 2005); the interval is therefore around a difference a little nearer to zero.
+    Those differences that a score test doesn't refuse (Tango 1998). Only images on which the two
+    differ widen it, but where they agree on every image it still has a width, and either end is
+    wrong about as often as the other, few images and rare differences included.
 
     Args:
         first, second: what was counted (for instance: right) of each image, bool, N and N.
@@ -87,15 +90,36 @@ def paired_share_interval(
     Examples:
         >>> low, high = paired_share_interval([True] * 100, [True] * 98 + [False] * 2)
         >>> round(low, 3), round(high, 3)
-        (-0.013, 0.053)
+        (-0.018, 0.07)
     """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
     a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise SettingsError(
             f"shares are compared image by image, got shapes {a.shape} and {b.shape}"
         )
-    lost, won, count = (a & ~b).sum() + 0.5, (b & ~a).sum() + 0.5, len(a) + 2
+    count = len(a)
+    lost, won = int((a & ~b).sum()), int((b & ~a).sum())
+    bound = float(norm.ppf((1 + confidence) / 2))
+
+    def excess(difference: float) -> float:
+        """How far the counts lie above `difference`, in standard errors where it is the truth."""
+        # The likeliest share of images that only `second` has, given the difference.
+        linear = (2 * count - lost + won) * difference - lost - won
+        constant = -won * difference * (1 - difference)
+        share = (math.sqrt(linear**2 - 8 * count * constant) - linear) / (4 * count)
+        variance = count * (2 * share + difference * (1 - difference))
+        distance = count * (middle - difference)
+        if distance == 0:
+            return 0.0
+        # Without variance any distance is too far.
+        return (
+            distance / math.sqrt(variance) if variance > 0 else math.copysign(9 * bound, distance)
+        )
+
     middle = (lost - won) / count
-    reach = norm.ppf((1 + confidence) / 2) * np.sqrt((lost + won) / count - middle**2)
-    reach /= np.sqrt(count)
-    return float(max(-1.0, middle - reach)), float(min(1.0, middle + reach))
+    low = -1.0 if middle == -1 else brentq(lambda d: excess(d) - bound, -1 + 1e-12, middle)
+    high = 1.0 if middle == 1 else brentq(lambda d: excess(d) + bound, middle, 1 - 1e-12)
+    return float(low), float(high)

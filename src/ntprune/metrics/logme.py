@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 
 from ntprune.errors import SettingsError
 
@@ -71,5 +70,7 @@ def _evidence(
     values = [negative(decade) for decade in _DECADES]
     best = int(np.argmin(values))
     low, high = _DECADES[max(0, best - 1)], _DECADES[min(len(_DECADES) - 1, best + 1)]
+    from scipy.optimize import minimize_scalar
+
     refined = minimize_scalar(negative, bounds=(low, high), method="bounded")
     return -min(values[best], float(refined.fun))

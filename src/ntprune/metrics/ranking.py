@@ -9,7 +9,6 @@ from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from ntprune.errors import SettingsError
 
@@ -109,6 +108,8 @@ def _cosine(a: Floats, b: Floats) -> float:
 
 
 def _ranks(values: Floats, members: list[Indices]) -> Floats:
+    from scipy.stats import rankdata
+
     found = np.zeros_like(values)
     for group in members:
         ranks = rankdata(values[group])

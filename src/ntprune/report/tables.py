@@ -187,6 +187,7 @@ def controls(audit: Audit, protocol: str) -> Table:
             NONE if ends is None else interval(ends),
             signed(report.envelope.slc_auc, 3),
             percent(report.source.after),
+            lost(report.source.drop_pp, report.source.ci95_pp, 1),
             percent(audit.card.sparsity),
         )
     ]
@@ -200,6 +201,7 @@ def controls(audit: Audit, protocol: str) -> Table:
                 NONE if ends is None else interval(ends),
                 signed(control.envelope.slc_auc, 3),
                 percent(control.source),
+                lost(100 * (report.source.before - control.source), control.drop_ci95_pp, 1),
                 percent(control.sparsity),
             )
         )
@@ -213,6 +215,7 @@ def controls(audit: Audit, protocol: str) -> Table:
             f"95{NBSP}% interval",
             "SLC-AUC",
             "Source accuracy",
+            "Points lost",
             "Sparsity",
         ),
         tuple(rows),
@@ -233,9 +236,9 @@ def source(audit: Audit, protocol: str) -> Table:
         limit = audit.card.settings["max_source_drop"]
         allowed = number(limit, 2) if isinstance(limit, int | float) else written(limit)
         rows.append(("loss allowed on validation data, in points", allowed))
+    spread = f", in brackets a 95{NBSP}% interval over its images" if change.ci95_pp else ""
     return Table(
-        f"Test accuracy on {clean(change.name)}, measured in this audit, in brackets a 95{NBSP}% "
-        f"interval over its images; {protocol}.",
+        f"Test accuracy on {clean(change.name)}, measured in this audit{spread}; {protocol}.",
         ("Model", "Accuracy"),
         tuple(rows),
         strong=(1,),

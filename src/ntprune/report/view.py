@@ -173,7 +173,7 @@ def _key_numbers(audit: Audit) -> tuple[KeyNumber, ...]:
         else f"{number(abs(source.drop_pp), 1)} points {'lost' if source.drop_pp > 0 else 'gained'}"
     )
     if source.ci95_pp is not None:
-        change += f" (loss: 95{NBSP}% {ends_of(source.ci95_pp, 1)})"
+        change += f"; 95{NBSP}% interval of the loss {ends_of(source.ci95_pp, 1)}"
     return (
         *numbers,
         KeyNumber(
@@ -207,12 +207,15 @@ def _summary(audits: Sequence[Audit], sections: Sequence[Section]) -> Table:
                 clean(report.protocol),
             )
         )
+    spread = ""
+    if any(audit.report.source.ci95_pp for audit in audits):
+        spread = f", in brackets its 95{NBSP}% interval over test images"
     differ = len({a.report.protocol for a in audits}) > 1
     warning = " Numbers from different protocols cannot be compared." if differ else ""
     return Table(
         "All audits in this report. Mean gap and its interval in accuracy points relative to "
-        "training from scratch; below zero the thief is behind on average. Source drop in points, "
-        f"in brackets its 95{NBSP}% interval over test images.{warning}",
+        "training from scratch; below zero the thief is behind on average. Source drop in points"
+        f"{spread}.{warning}",
         (
             "Audit",
             "Verdict",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ntprune.domains import Domain
-from ntprune.engine import Resident
+from ntprune.engine import Resident, outputs
 from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp import quick_thief as thieving
 from ntprune.methods.ntp.quick_thief import quick_thief
@@ -72,9 +72,35 @@ def test_a_thief_that_blows_up_on_unseen_images_has_learnt_nothing(
 ) -> None:
     """NaN would rank as the strongest protection there is."""
     data = target(tiny_target, tiny_base.model)
-    for loss in (math.nan, math.inf):
-        monkeypatch.setattr(thieving, "evaluate", lambda model, data, loss=loss: (0.0, loss))
+    for value in (math.nan, math.inf):
+        said = torch.full((len(data.validation), 4), value)
+        monkeypatch.setattr(thieving, "outputs", lambda model, data, said=said: said)
         assert quick_thief(tiny_base.model, data, 0, steps=1) == -math.log(4)
+
+
+def test_what_chance_gains_is_not_knowledge(
+    tiny_base: Release, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a fit to noise would decide which of two checks is the stronger."""
+    data = target(tiny_target, tiny_base.model)
+    guess, images = math.log(4), len(data.validation)
+    for gained, counts in ((1.9 / images, False), (1.95 / images, True)):
+        monkeypatch.setattr(
+            thieving, "calibrated_cross_entropy", lambda *_, gained=gained: guess - gained
+        )
+        found = quick_thief(tiny_base.model, data, 0, steps=1)
+        assert found == pytest.approx(gained - guess if counts else -guess, abs=1e-12)
+
+
+def test_how_sure_it_is_of_itself_makes_no_difference(
+    tiny_base: Release, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One who is confidently wrong on some images has all the same learnt the others."""
+    data = target(tiny_target, tiny_base.model)
+    found = quick_thief(tiny_base.model, data, 0)
+    monkeypatch.setattr(thieving, "outputs", lambda model, data: 50 * outputs(model, data))
+    assert found > -0.9 * math.log(4)
+    assert quick_thief(tiny_base.model, data, 0) == pytest.approx(found, abs=1e-4)
 
 
 def test_of_each_head_the_better_start_counts_and_of_heads_the_mean(
@@ -82,11 +108,11 @@ def test_of_each_head_the_better_start_counts_and_of_heads_the_mean(
 ) -> None:
     """One lucky thief does not decide, nor one that statistics had put off."""
     reached = iter([0.9, 0.5, 7.0, 0.25])  # as it is and rebased, of one head and of the other
-    monkeypatch.setattr(thieving, "evaluate", lambda model, data: (0.0, next(reached)))
+    monkeypatch.setattr(thieving, "calibrated_cross_entropy", lambda *_: next(reached))
     data = target(tiny_target, tiny_base.model)
     data = TargetData(data.name, data.train, data.validation, tiny_base.model.spec.classes)
     assert quick_thief(tiny_base.model, data, 0, steps=1) == pytest.approx(-(0.5 + 0.25) / 2)
     worse = iter([9.0, math.inf, 7.0, 0.25])
-    monkeypatch.setattr(thieving, "evaluate", lambda model, data: (0.0, next(worse)))
+    monkeypatch.setattr(thieving, "calibrated_cross_entropy", lambda *_: next(worse))
     guess = math.log(len(data.classes))
     assert quick_thief(tiny_base.model, data, 0, steps=1) == pytest.approx(-(guess + 0.25) / 2)

@@ -125,7 +125,8 @@ def _row(subject: _Subject) -> str:
 
 
 def _lost(points: float, ends: tuple[float, float] | None) -> str:
-    return f"{points:.2f}" + ("" if ends is None else f", {ends[0]:.2f} to {ends[1]:.2f}")
+    spread = "" if ends is None else f", {ends[0]:z.2f} to {ends[1]:z.2f}"
+    return f"{points:z.2f}{spread}"
 
 
 def _area(found: Curve | None, decades: float) -> str:
