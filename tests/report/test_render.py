@@ -47,9 +47,8 @@ def test_what_the_source_lost_has_an_interval_wherever_it_stands(made: tuple[str
     for document in (text(made[0]), made[1]):
         assert "0.80 (0.41 to 1.23)" in document, "in its table"
         assert f"0.8 points lost; 95{NBSP}% interval of the loss 0.4 to 1.2" in document
-        assert "0.8 (0.4 to 1.2)" in document, "of this file among the controls"
-        assert "1.3 (0.6 to 2.0)" in document, "of a control"
-        assert f"in brackets a 95{NBSP}% interval over its images" in document
+        assert "1.30 (0.62 to 1.98)" in document, "of a control"
+        assert f"in points, in brackets a 95{NBSP}% interval over its images" in document
 
 
 def test_a_report_from_before_there_was_one_promises_none(tmp_path: Path) -> None:

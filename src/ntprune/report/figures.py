@@ -48,7 +48,7 @@ def pictures(audit: Audit, key: str, protocol: str) -> dict[str, Picture]:
     report = audit.report
     target, source = clean(report.target), clean(report.source.name)
     lanes = len(_gap_rows(report)[0])
-    models = 1 + len(_pruned(report))
+    models = 1 + len(audit.pruned)
     layers = sorted(audit.card.layers.items(), key=lambda item: item[1])[:MOST_LAYERS]
     kept = {name for name, _ in layers}
     layers = [(name, share) for name, share in audit.card.layers.items() if name in kept]
@@ -77,7 +77,7 @@ def pictures(audit: Audit, key: str, protocol: str) -> dict[str, Picture]:
             f"Test accuracy on {source} before (open) and after (filled) protection, and of the "
             f"pruned controls; {protocol}.",
             (70 + 34 * models, 70 + 44 * models),
-            lambda figure, width: _source(report, figure, width),
+            lambda figure, width: _source(audit, figure, width),
         ),
         "layers": _picture(
             f"{key}-layers",
@@ -264,26 +264,20 @@ def _beside(axes: Axes, text: str, x: float, lane: float, align: str, colour: st
     )  # fmt: skip
 
 
-def _pruned(report: Report) -> dict[str, float]:
-    """Source accuracy of the controls that differ from the unprotected model and the release."""
-    skip = ("unprotected", "null")
-    return {name: c.source for name, c in report.controls.items() if name not in skip}
-
-
-def _source(report: Report, figure: Figure, width: int) -> None:
+def _source(audit: Audit, figure: Figure, width: int) -> None:
     axes = figure.add_subplot()
-    change = report.source
+    change = audit.report.source
     before, after = 100 * change.before, 100 * change.after
-    pruned, drop = _pruned(report), _drop(width)
+    drop = _drop(width)
     dashed = {"color": SCRATCH, "linestyle": "--", "linewidth": 1}
-    _upright(axes, width, before, 1 + len(pruned), **dashed)
+    _upright(axes, width, before, 1 + len(audit.pruned), **dashed)
     axes.plot([before, after], [drop, drop], color=RELEASE, linewidth=3)
     axes.plot([before], [drop], "o", color=RELEASE, markerfacecolor=PAPER, markersize=9)
     axes.plot([after], [drop], "o", color=RELEASE, markersize=9)
     names, values = ["this file"], [f"{number(before, 1)} → {percent(change.after)}"]
     reached = [before, after]
-    for place, (name, share) in enumerate(pruned.items(), 1):
-        lane = place + drop
+    for place, (name, control) in enumerate(audit.pruned.items(), 1):
+        lane, share = place + drop, control.source
         axes.plot([before, 100 * share], [lane, lane], color=UNPROTECTED, linewidth=1.5, alpha=0.5)
         axes.plot([100 * share], [lane], "D", color=UNPROTECTED, markersize=7)
         names.append(f"control: {name}")

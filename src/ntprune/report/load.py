@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ntprune.audit.schema import Report
+from ntprune.audit.schema import Control, Report
 from ntprune.errors import AuditError, first_fault, reading
 from ntprune.release.card import Card
 
@@ -32,6 +32,12 @@ class Audit:
     report: Report
     card: Card
     history: list[dict[str, Any]]
+
+    @property
+    def pruned(self) -> dict[str, Control]:
+        """The controls whose weights are neither the unprotected model's nor the release's."""
+        skip = ("unprotected", "null")
+        return {name: c for name, c in self.report.controls.items() if name not in skip}
 
 
 def load(folder: Path) -> Audit:

@@ -187,7 +187,6 @@ def controls(audit: Audit, protocol: str) -> Table:
             NONE if ends is None else interval(ends),
             signed(report.envelope.slc_auc, 3),
             percent(report.source.after),
-            lost(report.source.drop_pp, report.source.ci95_pp, 1),
             percent(audit.card.sparsity),
         )
     ]
@@ -201,7 +200,6 @@ def controls(audit: Audit, protocol: str) -> Table:
                 NONE if ends is None else interval(ends),
                 signed(control.envelope.slc_auc, 3),
                 percent(control.source),
-                lost(100 * (report.source.before - control.source), control.drop_ci95_pp, 1),
                 percent(control.sparsity),
             )
         )
@@ -215,7 +213,6 @@ def controls(audit: Audit, protocol: str) -> Table:
             f"95{NBSP}% interval",
             "SLC-AUC",
             "Source accuracy",
-            "Points lost",
             "Sparsity",
         ),
         tuple(rows),
@@ -225,21 +222,24 @@ def controls(audit: Audit, protocol: str) -> Table:
 
 
 def source(audit: Audit, protocol: str) -> Table:
-    """Source accuracy of the unprotected and of the released file."""
+    """Source accuracy of the unprotected model, of the released file and of the pruned controls."""
     change = audit.report.source
     rows = [
-        ("before protection", percent(change.before, 2)),
-        ("this file", percent(change.after, 2)),
-        ("lost, in points", lost(change.drop_pp, change.ci95_pp, 2)),
+        ("before protection", percent(change.before, 2), NONE),
+        ("this file", percent(change.after, 2), lost(change.drop_pp, change.ci95_pp, 2)),
     ]
+    for name, control in audit.pruned.items():
+        gone = lost(100 * (change.before - control.source), control.drop_ci95_pp, 2)
+        rows.append((f"control: {clean(name)}", percent(control.source, 2), gone))
     if "max_source_drop" in audit.card.settings:
         limit = audit.card.settings["max_source_drop"]
         allowed = number(limit, 2) if isinstance(limit, int | float) else written(limit)
-        rows.append(("loss allowed on validation data, in points", allowed))
+        rows.append(("allowed on validation data", NONE, allowed))
     spread = f", in brackets a 95{NBSP}% interval over its images" if change.ci95_pp else ""
     return Table(
-        f"Test accuracy on {clean(change.name)}, measured in this audit{spread}; {protocol}.",
-        ("Model", "Accuracy"),
+        f"Test accuracy on {clean(change.name)}, measured in this audit, and what was lost of it, "
+        f"in points{spread}; {protocol}.",
+        ("Model", "Accuracy", "Points lost"),
         tuple(rows),
         strong=(1,),
     )
