@@ -9,7 +9,7 @@ demo: $(STAMP)
 	$(BIN)/ntprune demo --out demo-out
 
 test: $(STAMP) lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks --out results/benchmarks.json

@@ -47,6 +47,7 @@ def test_mnist_to_usps(root: Path, tmp_path: Path) -> None:
         rounds=4,
         inner=15,
         finish=60,
+        checks=5,
         device="cpu",
     )
     release.save(tmp_path / "release")

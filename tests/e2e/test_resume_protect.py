@@ -14,7 +14,14 @@ from tests.release.toys import files
 from ntprune.domains import domain
 from ntprune.methods import pretrain, protect
 
-SETTINGS = {"max_source_drop": 100.0, "sparsity": 0.8, "rounds": 3, "inner": 4, "finish": 8}
+SETTINGS = {
+    "max_source_drop": 100.0,
+    "sparsity": 0.8,
+    "rounds": 3,
+    "inner": 4,
+    "finish": 8,
+    "checks": 4,
+}
 KILLS = 2
 
 
