@@ -128,16 +128,14 @@ def test_its_ends_are_where_the_score_test_refuses() -> None:
         (90, 0.03, 0.01),
     ],
 )
-def test_either_end_of_shares_is_wrong_no_more_often_than_it_says(
-    count: int, lost: float, won: float
-) -> None:
-    """The upper one above all: it says how much may have been lost."""
+def test_shares_may_have_lost_no_more_than_it_says(count: int, lost: float, won: float) -> None:
+    """The upper end counts; the lower one, nearer to zero, is too high in up to 4 of 100 cases."""
     drawn = np.random.default_rng(0).multinomial(count, [lost, won, 1 - lost - won], size=3000)
     kinds, often = np.unique(drawn, axis=0, return_counts=True)
     ends = np.array([paired_share_interval(*shares(a, b, count)) for a, b, _ in kinds])
     above = often @ (ends[:, 0] > lost - won) / 3000
     below = often @ (ends[:, 1] < lost - won) / 3000
-    assert above < 0.045
+    assert above < 0.04
     assert below < 0.03
 
 

@@ -74,8 +74,9 @@ def paired_share_interval(
     """Interval of the difference of two shares that were counted on the same images.
 
     Those differences that a score test doesn't refuse (Tango 1998). Only images on which the two
-    differ widen it, but where they agree on every image it still has a width, and either end is
-    wrong about as often as the other, few images and rare differences included.
+    differ widen it, but where they agree on every image it still has a width. Of 95 %, the end that
+    is further from zero is too near in at most 2.5 of 100 cases and the other in up to 4, with 90
+    images and rare differences, too (simulated).
 
     Args:
         first, second: what was counted (for instance: right) of each image, bool, N and N.

@@ -56,6 +56,8 @@ def _evidence(
     left: NDArray[np.float64], squares: NDArray[np.float64], y: NDArray[np.float64]
 ) -> float:
     """Maximum over α and β of log p(y), F being left · √squares · (any orthogonal matrix)."""
+    from scipy.optimize import minimize_scalar
+
     count, along = len(y), (left.T @ y) ** 2
     across = max(0.0, float(y @ y - along.sum()))
     unit = float(squares.max()) or 1.0
@@ -70,7 +72,5 @@ def _evidence(
     values = [negative(decade) for decade in _DECADES]
     best = int(np.argmin(values))
     low, high = _DECADES[max(0, best - 1)], _DECADES[min(len(_DECADES) - 1, best + 1)]
-    from scipy.optimize import minimize_scalar
-
     refined = minimize_scalar(negative, bounds=(low, high), method="bounded")
     return -min(values[best], float(refined.fun))

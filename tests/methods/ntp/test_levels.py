@@ -99,7 +99,7 @@ def test_a_release_is_level(
     tiny_base: Release, tiny_source: Domain, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At a learning rate that lengthens everything."""
-    hard = TINY | {"finish": 8, "lr": 0.1, "push": 4.0, "device": "cpu"}
+    hard = TINY | {"finish": 8, "checks": 2, "lr": 0.1, "push": 4.0, "device": "cpu"}
     norms = {
         f"{name}.weight": length(tiny_base.model, f"{name}.weight")
         for name, layer in tiny_base.model.module.named_modules()
@@ -119,7 +119,7 @@ def test_a_release_is_level(
 def test_simulated_thieves_start_from_what_will_be_released(
     tiny_base: Release, tiny_source: Domain, tiny_target: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hard = TINY | {"finish": 40, "lr": 0.1, "push": 4.0, "device": "cpu"}
+    hard = TINY | {"finish": 40, "checks": 10, "lr": 0.1, "push": 4.0, "device": "cpu"}
     longest = []
 
     def spied(self: Thieves, grown: Sequence[Grown]) -> Thief:

@@ -53,7 +53,9 @@ def test_a_network_without_batchnorm_has_none_to_hold() -> None:
 
 def made(scales: str, **changes: object) -> Release:
     given = (
-        TINY | {"finish": 4, "push": 4.0, "lr": 0.2, "scales": scales, "device": "cpu"} | changes
+        TINY
+        | {"finish": 4, "checks": 2, "push": 4.0, "lr": 0.2, "scales": scales, "device": "cpu"}
+        | changes
     )
     return protect(base(toy(0)), toy(0), toy(1), **given)  # type: ignore[arg-type]
 
