@@ -51,6 +51,12 @@ def test_what_the_source_lost_has_an_interval_wherever_it_stands(made: tuple[str
         assert f"in points, in brackets a 95{NBSP}% interval over its images" in document
 
 
+def test_which_attacks_were_made_on_a_control_is_said(made: tuple[str, str]) -> None:
+    """A control that few attacks were made on would else look better than it is."""
+    for document in (text(made[0]), made[1]):
+        assert "attacks that were made: on unprotected finetune; on magnitude finetune;" in document
+
+
 def test_a_report_from_before_there_was_one_promises_none(tmp_path: Path) -> None:
     bare = SourceChange(name="mnist", before=0.991, after=0.983, drop_pp=0.8)
     audits = [write(tmp_path / name, report(source=bare)) for name in ("a", "b")]

@@ -203,9 +203,15 @@ def controls(audit: Audit, protocol: str) -> Table:
                 percent(control.sparsity),
             )
         )
+    made = "; ".join(
+        f"on {clean(name)} {', '.join(map(clean, control.attacks))}"
+        for name, control in report.controls.items()
+        if name != "null"
+    )
+    ways = f" He chooses among the attacks that were made: {made}." if made else ""
     return Table(
         "The same thief on this file and on models that are not protected. Mean gap and interval "
-        f"in accuracy points relative to scratch; {protocol}.",
+        f"in accuracy points relative to scratch; {protocol}.{ways}",
         (
             "Model",
             "What it is",
