@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from ntprune.experiments.common.machine import _commit, machine
+from ntprune.experiments.common.machine import _commit, _processor, machine
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -46,3 +47,24 @@ def test_what_a_record_says() -> None:
     assert found["cores"] >= 1
     assert "torch" in found["versions"]
     assert "commit" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "generation"),
+    [
+        ("cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: Chip X: 2\n\nmodel\t\t: 9\n", True),
+        ("model name\t: Chip X: 2\n", False),
+    ],
+)
+def test_the_processor_by_generation(text: str, generation: bool, tmp_path: Path) -> None:
+    """Two machines of one name can differ twofold in speed."""
+    (tmp_path / "cpuinfo").write_text(text)
+    found = _processor(tmp_path / "cpuinfo")
+    assert found == "Chip X: 2" + (" (family 25, model 17)" if generation else "")
+
+
+@pytest.mark.parametrize("text", ["Hardware\t: a board\n", None])
+def test_a_processor_without_a_name(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    assert _processor(tmp_path / "cpuinfo") == platform.processor()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ REDUCED = Protocol(
     points=2,
     last=1024,
     seeds=2,
-    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=50, epochs=1, confirm=True),
+    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=40, epochs=1, confirm=True),
     attacks=(*_FREE, "masked", "rescale", "probe-finetune"),
     controls={"unprotected": _FREE},
 )
@@ -57,13 +58,13 @@ def test_the_audit_sees_through(
     assert TRICKS.intersection(row["flags"]) <= fake.flags | fake.also, "called what it is not"
 
 
-def test_the_record(base: Release, source: Domain, target: Domain, tmp_path: Path) -> None:
+def test_the_record(base: Release, source: Domain, target: Domain, ledger: Path) -> None:
     """Run twice: what is done is not done again."""
-    (fake,) = (f for f in FAKES if f.name == "fake-dead-relus")
-    row = measured(fake, base, source, target, tmp_path, BLIND)
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "jobs").glob("*.json")}
-    assert measured(fake, base, source, target, tmp_path, BLIND) == row
-    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "jobs").glob("*.json")}
+    (fake,) = (replace(f, name=f"{f.name}-blind") for f in FAKES if f.name == "fake-dead-relus")
+    row = measured(fake, base, source, target, ledger, BLIND)
+    before = {p: p.stat().st_mtime_ns for p in (ledger / "jobs").glob("*.json")}
+    assert measured(fake, base, source, target, ledger, BLIND) == row
+    assert before == {p: p.stat().st_mtime_ns for p in (ledger / "jobs").glob("*.json")}
     assert row["naive"] < 0.2 < row["naive_bare"]
     assert row["share"] < 0, "kept-head fine-tuning alone is fooled"
     assert row["fooled"]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
+
+
+_FIELD = re.compile(r"^([^\t:]+?)\s*: *(.*)$", re.MULTILINE)
 
 
 def machine() -> dict[str, Any]:
@@ -26,13 +30,18 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def _processor(place: Path = Path("/proc/cpuinfo")) -> str:
+    """Its name, and where the system says so the family and model that tell generations apart."""
     try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if "model name" in line]
+        text = place.read_text()
     except OSError:
-        names = []
-    return names[0] if names else platform.processor()
+        return platform.processor()
+    said = dict(_FIELD.findall(text.split("\n\n", 1)[0]))
+    if "model name" not in said:
+        return platform.processor()
+    if {"cpu family", "model"} <= said.keys():
+        return "{model name} (family {cpu family}, model {model})".format_map(said)
+    return said["model name"]
 
 
 def _commit(place: Path) -> str | None:
