@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-
 _FIELD = re.compile(r"^([^\t:]+?)\s*: *(.*)$", re.MULTILINE)
 
 
@@ -36,7 +35,7 @@ def _processor(place: Path = Path("/proc/cpuinfo")) -> str:
         text = place.read_text()
     except OSError:
         return platform.processor()
-    said = dict(_FIELD.findall(text.split("\n\n", 1)[0]))
+    said: dict[str, str] = dict(_FIELD.findall(text.split("\n\n", 1)[0]))
     if "model name" not in said:
         return platform.processor()
     if {"cpu family", "model"} <= said.keys():
