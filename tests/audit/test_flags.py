@@ -267,8 +267,15 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "nobody ignores the mask": (
         "polite-protocol",
-        {"protocol": WIDE.model_copy(update={"attacks": ("masked", "masked-new-head")})},
-        {"protocol": WIDE.model_copy(update={"attacks": ("masked", "finetune-new-head")})},
+        gaps(masked=-0.1, masked_new_head=-0.1),
+        gaps(masked=-0.1, finetune_new_head=-0.1),
+    ),
+    "who ignores the mask was asked for and could not be made": (
+        "polite-protocol",
+        {"protocol": WIDE.model_copy(update={"attacks": ("finetune", "masked-new-head")})}
+        | gaps(masked_new_head=-0.1),
+        {"protocol": WIDE.model_copy(update={"attacks": ("masked-new-head", "distill")})}
+        | gaps(masked_new_head=-0.1, distill=-0.1),
     ),
     "one rate": (
         "polite-protocol",
@@ -343,16 +350,15 @@ def test_messages_say_where() -> None:
 
 
 def test_what_favours_the_defender_is_listed() -> None:
-    rules = WIDE.model_copy(
-        update={"attacks": ("masked",), "recipe": Recipe(lrs=(1e-4,)), "seeds": 2}
-    )
-    (polite,) = raise_flags(replace(CALM, protocol=rules, points=[]))
+    rules = WIDE.model_copy(update={"recipe": Recipe(lrs=(1e-4,)), "seeds": 2})
+    (polite,) = raise_flags(replace(CALM, protocol=rules, points=[], **gaps(masked=-0.1)))
     assert polite.message.startswith("tiny/1 favours the defender: every attack keeps")
     assert polite.message.count(";") == 2
 
 
 def test_all_that_is_unfair_about_the_paper_s_protocol_is_said() -> None:
-    flags = {flag.name: flag for flag in raise_flags(replace(CALM, protocol=PAPER))}
+    polite = replace(CALM, protocol=PAPER, **gaps(masked=-0.1, masked_new_head=-0.1))
+    flags = {flag.name: flag for flag in raise_flags(polite)}
     message = flags["polite-protocol"].message
     for words in (
         "every attack keeps the defender's mask",

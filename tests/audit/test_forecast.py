@@ -132,3 +132,12 @@ def test_what_the_audit_would_refuse_is_refused(pristine: Path, tmp_path: Path) 
     (tmp_path / "mine").touch()
     with pytest.raises(OutputError, match="is not an audit"):
         forecast(given, tmp_path, engine=make_engine("inline"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a driver with a GPU times it")
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_driver_without_the_gpu_of_its_nodes_times_its_cpu(
+    device: str, pristine: Path, tmp_path: Path
+) -> None:
+    engine = make_engine("ray", gpus_per_job=0.5)
+    assert forecast(planned(pristine), tmp_path, engine=engine, device=device).device == "cpu"

@@ -125,8 +125,12 @@ MISTAKES: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "too small": (NPZ, "at least 8×8", npz(images=np.zeros((400, 7, 7), np.uint8))),
     "not square": (NPZ, "16×12 pixels", npz(images=np.zeros((400, 16, 12), np.uint8))),
     "too small for the network": (
-        f"{PRETRAIN} npz:{{place}}/source.npz --model vgg11_bn",
+        f"{PRETRAIN.replace('--width 4', '')} npz:{{place}}/source.npz --model vgg11_bn",
         "size 16: vgg11_bn cannot read images of this size",
+    ),
+    "width of a network that comes in one": (
+        f"{PRETRAIN} npz:{{place}}/source.npz --model resnet18",
+        "resnet18 has no width to choose",
     ),
     "network too large": (
         f"{PRETRAIN} npz:{{place}}/source.npz --size 100000",
@@ -173,6 +177,8 @@ MISTAKES: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
     "stem": (f"{PRETRAIN} npz:{{place}}/source.npz --stem large", "stem"),
     "width": (f"{PRETRAIN} npz:{{place}}/source.npz --width 0", "--width"),
     "size": (f"{PRETRAIN} npz:{{place}}/source.npz --size 4", "size 4: expected 8 to 1024"),
+    "seed below 0": (f"{PROTECT} --seed -1", "--seed"),
+    "seed of 65 bits": (f"{PROTECT} --seed {2**64}", "--seed"),
     "device": (f"{PRETRAIN} npz:{{place}}/source.npz --device cuda:9", "device 'cuda:9' is not"),
     "device, no word": (f"{PROTECT} --device gpu", "device 'gpu' is not available"),
     "device, audit": (f"{AUDIT}{TARGET} --device cuda:9", "device 'cuda:9' is not available"),
@@ -304,6 +310,21 @@ MISTAKES: dict[str, tuple[str, str] | tuple[str, str, Prepare]] = {
         "cannot write",
         spoil("file", b"precious"),
     ),
+    "ledger is a file, dry run": (
+        f"{AUDIT}{TARGET} --ledger {{tmp}}/file --dry-run",
+        "file is not a folder: choose another ledger",
+        spoil("file", b"precious"),
+    ),
+    "audit.json is a folder": (
+        f"{AUDIT}{TARGET}",
+        "audit.json: is a directory",
+        spoil("out/audit.json/mine", b"precious"),
+    ),
+    "a name too long for a draft": (
+        f"{PRETRAIN.replace('/out', '/' + 'x' * 250)} npz:{{place}}/source.npz",
+        "file name too long",
+    ),
+    "report to a folder": ("report {tmp}/no --out .", "ending in .html"),
     "report of nothing": ("report {tmp}/no --out {tmp}/out.html", "no audit at"),
     "report of an unfinished audit": (
         "report {tmp}/out --out {tmp}/out.html",

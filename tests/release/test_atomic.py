@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from tests.release.toys import base, files, protected, save_npz, toy
 
 from ntprune.errors import OutputError
@@ -132,6 +135,22 @@ def test_the_owner_folder_of_another_model_is_not_taken_for_ours(tmp_path: Path)
     with pytest.raises(OutputError, match=r"out\.owner holds another model"):
         protected(toy(0), toy(1)).save(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_nor_is_that_of_one_that_measures_alike(tmp_path: Path) -> None:
+    """A model that was never saved is known by its weights, not by its accuracy alone."""
+    first = copy.deepcopy(protected(toy(0), toy(1)))
+    assert first.base is not None
+    first.base.card = first.base.card.model_copy(update={"weights_sha256": ""})
+    same, other = copy.deepcopy(first), copy.deepcopy(first)
+    first.save(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    assert other.base is not None
+    with torch.no_grad():
+        next(other.base.model.module.parameters()).mul_(2)
+    with pytest.raises(OutputError, match=r"out\.owner holds another model"):
+        other.save(tmp_path / "out")
+    same.save(tmp_path / "out")
 
 
 FULL = """

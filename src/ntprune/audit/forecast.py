@@ -15,6 +15,7 @@ from ntprune.audit.effort import effort
 from ntprune.audit.plan import Plan
 from ntprune.audit.prepare import Prepared, ledger_folder, unclaimed
 from ntprune.engine import Batches, Resident, accuracy, generator, resolve_device, threads, train
+from ntprune.errors import SettingsError
 from ntprune.jobs import Engine, Job, Ledger
 
 # Timing one size of batch ends after so many steps or, beyond the first, so many seconds.
@@ -31,7 +32,8 @@ class Forecast:
         new: those of them whose result is not in the ledger.
         steps: optimiser steps of the new jobs.
         seconds: estimate of the wall time.
-        engine, workers, device: that the estimate is for.
+        engine, workers: that the estimate is for.
+        device: on which a step was timed; the CPU where only the engine's nodes have the jobs' own.
     """
 
     jobs: int
@@ -69,9 +71,12 @@ def forecast(
     Raises:
         NtpruneError: as `audit` does before it begins.
     """
-    engine.device(device)  # refuses what the audit would
+    wanted = engine.device(device)  # refuses what the audit would
     unclaimed(Path(out), given.plan)
-    where = resolve_device(device)
+    try:
+        where = resolve_device(wanted)
+    except SettingsError:  # nodes of a cluster have what the driver lacks
+        where = resolve_device("cpu")
     every = _jobs(given.plan, known := Ledger(ledger_folder(Path(out), ledger)))
     new = known.missing(every)
     speed = Speed(given, where)

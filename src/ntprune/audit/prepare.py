@@ -12,7 +12,7 @@ from ntprune.audit.protocol import PROTOCOLS, Protocol
 from ntprune.audit.protocol import protocol as find_protocol
 from ntprune.audit.reduce import Reduction
 from ntprune.domains import Domain, domain, require_domain
-from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError
+from ntprune.errors import AuditError, DataInvalidError, OutputError, SettingsError, reading
 from ntprune.release import Release, load
 from ntprune.release.atomic import write_file
 from ntprune.release.check import check_zeros, require_source
@@ -117,7 +117,9 @@ def unclaimed(out: Path, plan: Plan) -> bool:
     """
     file = out / "audit.json"
     if file.exists():
-        if file.read_bytes() != _claim(plan):
+        with reading(file, OutputError):
+            ours = file.read_bytes() == _claim(plan)
+        if not ours:
             raise OutputError(
                 f"{out} holds an audit with other settings: choose another --out or remove it"
             )

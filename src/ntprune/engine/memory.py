@@ -7,6 +7,8 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
 _NEVER = 2**30
+# Releases of glibc refuse to map nothing below more than half a heap.
+_HALF_A_HEAP = 2**25
 
 
 def keep_freed_memory() -> None:
@@ -19,6 +21,9 @@ def keep_freed_memory() -> None:
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _NEVER)
+    if mallopt is None:
+        return
+    # To set the second alone would be worse than neither: from then on the first stays where it
+    # is, at 128 KB, and whatever is larger goes back to the system at once.
+    if mallopt(_MMAP_THRESHOLD, _NEVER) or mallopt(_MMAP_THRESHOLD, _HALF_A_HEAP):
         mallopt(_TRIM_THRESHOLD, _NEVER)

@@ -30,7 +30,7 @@ class Ledger:
         """The result of `job`, or `None` if it has not been run.
 
         Raises:
-            AuditError: its file is damaged, or of another job.
+            AuditError: its file is damaged, or of another job, or the ledger is not a folder.
         """
         file = self._file(job)
         try:
@@ -40,6 +40,8 @@ class Ledger:
                 raise ValueError("of another job")
         except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            raise AuditError(f"{self.folder} is not a folder: choose another ledger") from error
         except (ValueError, LookupError, TypeError) as error:
             raise AuditError(
                 f"{file} is damaged: delete it and run the same command again"

@@ -16,6 +16,7 @@ _STAGES = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "lay
 def _resnet(name: str, spec: ModelSpec) -> Parts:
     from torchvision import models
 
+    spec.require_no_width()
     net = getattr(models, name)(num_classes=len(spec.classes))
     channels = spec.preprocessing.channels
     if spec.stem == "small":

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ntprune.errors import SettingsError
 from ntprune.models.preprocessing import Preprocessing
 
 
@@ -28,3 +29,14 @@ class ModelSpec(BaseModel):
     stem: Literal["small", "imagenet"] = "small"
     width: int | None = Field(default=None, ge=1, le=4096)
     preprocessing: Preprocessing
+
+    def require_no_width(self) -> None:
+        """For the builder of an architecture that comes in one width alone.
+
+        Raises:
+            SettingsError: one was chosen.
+        """
+        if self.width is not None:
+            raise SettingsError(
+                f"{self.architecture} has no width to choose: leave it out (convnet has one)"
+            )

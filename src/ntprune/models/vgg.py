@@ -14,6 +14,7 @@ from ntprune.models.spec import ModelSpec
 def _vgg(name: str, spec: ModelSpec) -> Parts:
     from torchvision import models
 
+    spec.require_no_width()
     small = spec.stem == "small"
     net = getattr(models, name)(num_classes=2 if small else len(spec.classes))
     channels = spec.preprocessing.channels

@@ -80,6 +80,7 @@ def require_new(path: Path) -> None:
             )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise OutputError(f"{path} exists already: remove it or choose another --out")
+        _draft(path).exists()  # or its name is too long for the system
         # Nothing is made yet: another mistake may still be found.
         place = next(parent for parent in path.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=place):

@@ -6,6 +6,7 @@ The unprotected model is never part of that folder. When it is known, it goes to
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def save(release: Release, path: str | Path) -> Path:
     if release.base is not None:
         _keep_base(release.base, owner_folder(path))
     with write_folder(path) as draft:
-        write_file(draft / WEIGHTS, to_bytes(_plain(release.model.module.state_dict())))
+        write_file(draft / WEIGHTS, _weights(release))
         write_file(draft / MASKS, to_bytes(_plain(dict(release.masks))))
         card = release.card.model_copy(
             update={
@@ -87,6 +88,11 @@ def save_weights(model: Model, path: str | Path) -> Path:
     return path
 
 
+def _weights(release: Release) -> bytes:
+    """What its file of weights holds."""
+    return to_bytes(_plain(release.model.module.state_dict()))
+
+
 def _keep_base(base: Release, place: Path) -> None:
     if not (place / CARD).exists():
         save(base, place)
@@ -105,11 +111,9 @@ def check_owner(place: Path, base: Release) -> None:
         require_new(place)
         return
     kept, given = read_card(place), base.card
-    alike = (kept.model, kept.source) == (given.model, given.source)
     # A model that was never saved has no hash yet.
-    if given.weights_sha256 and kept.weights_sha256 != given.weights_sha256:
-        alike = False
-    if not alike:
+    weights = given.weights_sha256 or hashlib.sha256(_weights(base)).hexdigest()
+    if (kept.model, kept.source, kept.weights_sha256) != (given.model, given.source, weights):
         raise OutputError(
             f"{place} holds another model than the one this release is made from: move it away or "
             "choose another --out"

@@ -33,9 +33,9 @@ def render(audits: Sequence[Path], out: Path) -> Path:
             report has the name that the Markdown would get.
     """
     out = Path(out)
-    beside = out.with_suffix(".md")
     if out.suffix.lower() != ".html" or out.is_dir():
         raise OutputError(f"cannot write a report to {out}: choose a file name ending in .html")
+    beside = out.with_suffix(".md")
     if not audits:
         raise AuditError("no audit folder given: name at least one that 'ntprune audit' wrote")
     with reading(beside, OutputError):

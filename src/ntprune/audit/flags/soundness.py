@@ -169,7 +169,8 @@ def points_missing(e: Evidence) -> Iterator[Flag]:
 def polite_protocol(e: Evidence) -> Iterator[Flag]:
     recipe, seeds = e.protocol.recipe, e.protocol.seeds
     found = []
-    if all(attack_class(procedure(a)).threat.mask != "free" for a in e.protocol.attacks):
+    # Those that were made: on other classes than the source's, whoever keeps the head is left out.
+    if all(attack_class(procedure(a)).threat.mask == "kept" for a in e.attacks):
         found.append("every attack keeps the defender's mask")
     if len(recipe.lrs) == 1:
         found.append(
