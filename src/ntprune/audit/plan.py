@@ -149,7 +149,7 @@ class Plan:
         return ["scratch", *(f"scratch@{name}" for name in self.protocol.variants)]
 
     def scratch_jobs(self, scratch: str = "scratch") -> list[Job]:
-        """The yardstick. It names no release, so every audit of the architecture shares it."""
+        """The yardstick. It names no release, so every audit of the blueprint shares it."""
         blueprint = self.release.model.spec.model_copy(update={"classes": self.classes})
         return self._points(scratch, None, blueprint)
 
