@@ -37,7 +37,7 @@ def spec(name: str, channels: int, size: int, stem: str) -> ModelSpec:
             "architecture": name,
             "classes": CLASSES,
             "stem": stem,
-            "width": 4,
+            "width": 4 if name == "convnet" else None,
             "preprocessing": Preprocessing(
                 channels=channels, size=size, mean=(0.5,) * channels, std=(0.25,) * channels
             ),
