@@ -21,7 +21,8 @@ from ntprune.domains import domain
 from ntprune.methods import pretrain, protect
 from ntprune.release.atomic import sha256
 
-KILLS = 3
+KILLS = 2
+ATTACKS, CONTROLS = ("finetune-new-head", "masked-new-head"), ("unprotected", "magnitude")
 
 
 def small(path: Path, seed: int, classes: int) -> str:
@@ -34,6 +35,7 @@ def small(path: Path, seed: int, classes: int) -> str:
 def start(folder: Path, out: Path) -> subprocess.Popen[bytes]:
     """`ntprune audit` in a session of its own, so that its workers can be killed with it."""
     options = "--budgets 8,16 --protocol quick/1 --engine process --workers 2 --device cpu"
+    options += f" --attacks {','.join(ATTACKS)} --controls {','.join(CONTROLS)}"
     places = ["--target", f"npz:{folder}/target.npz", "--out", str(out)]
     return subprocess.Popen(
         [sys.executable, "-m", "ntprune.cli.main", "audit", str(folder / "release"), *places]
@@ -91,6 +93,8 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         target,
         protocol="quick/1",
         budgets=[8, 16],
+        attacks=ATTACKS,
+        controls=CONTROLS,
         out=whole,
         engine="inline",
         device="cpu",

@@ -1,4 +1,7 @@
-"""Each fake keeps the source and fools the evaluation it is sold on; else it tests nothing."""
+"""Each fake keeps the source and is a release like any other; else it tests nothing.
+
+That it fools the evaluation it is sold on is asked where it is audited.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.fakes.fake import MARGIN, TRICKS, Fake
+from tests.fakes.fake import TRICKS, Fake
 from tests.fakes.mask import lying_card
 from tests.fakes.surgery import pairs
 from tests.fakes.table import FAKES
@@ -46,14 +49,6 @@ def test_in_eval_mode_it_is_the_same_function(
 def test_the_source_is_kept(fake: Fake, made: dict[str, Release], base: Release) -> None:
     lost = 100 * (base.card.source.test - made[fake.name].card.source.test)
     assert lost <= fake.loses
-
-
-@pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
-def test_the_pitch_convinces(
-    fake: Fake, made: dict[str, Release], base: Release, target: Domain
-) -> None:
-    sold, bare = fake.pitch(made[fake.name], target), fake.pitch(base, target)
-    assert sold < bare - MARGIN, f"{fake.pitch.words}: {sold:.3f} against {bare:.3f}"
 
 
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
