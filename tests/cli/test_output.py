@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
         {"attack", "budget", "lr", "steps", "accuracy", "scratch", "out"},
     ),
     "report": ("report {tmp}/audit --out {tmp}/report.html", {"html", "markdown"}),
-    "check": ("check {place}/release --data", {"release", "sparsity", "test"}),
+    "check": ("check {place}/release --data", {"release", "sparsity", "test", "weights_sha256"}),
     "domains": ("domains", {"optdigits", "npz:<path>"}),
     "methods": ("methods", {"ntp", "ntp --preset paper", "none", "magnitude", "random"}),
     "attacks": ("attacks", {"scratch", "finetune", "null"}),

@@ -27,11 +27,20 @@ def check(
     from ntprune.release import check as run
     from ntprune.release.files import read_card
 
-    source = domain(read_card(release).source.name, data_root) if data else None
+    card = read_card(release)
+    source = domain(card.source.name, data_root) if data else None
     found = run(release, source, resolve_device(device))
     accuracy = "" if found.test is None else f", source test accuracy {100 * found.test:.2f} %"
     emit(
         json,
-        {"release": str(release), "sparsity": found.sparsity, "test": found.test},
-        [f"{release} holds what its card says: sparsity {found.sparsity:.4f}{accuracy}"],
+        {
+            "release": str(release),
+            "sparsity": found.sparsity,
+            "test": found.test,
+            "weights_sha256": card.weights_sha256,
+        },
+        [
+            f"{release} holds what its card says: sparsity {found.sparsity:.4f}{accuracy}",
+            f"SHA-256 of model.safetensors: {card.weights_sha256}",
+        ],
     )

@@ -119,9 +119,8 @@ def unusual_scale(e: Evidence) -> Iterator[Flag]:
     if seen:
         yield Flag(
             name="unusual-scale",
-            message=f"the file has {' and '.join(seen)}: no honest training that was measured "
-            "leaves such a thing, and fixed-rate fine-tuning stumbles over it without any "
-            "protection",
+            message=f"the file has {' and '.join(seen)}: honest training seldom leaves "
+            "such a thing, and fixed-rate fine-tuning stumbles over it without any protection",
         )
 
 
