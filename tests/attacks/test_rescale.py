@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from tests.attacks.thefts import base, pruned, resident, state, steal, tampered, toy
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ntprune.attacks.rescale import level_filters, put_right
 from ntprune.engine import evaluate, rebase_statistics
-from ntprune.engine.layers import normalised
-from ntprune.models import Model, ModelSpec
+from ntprune.engine.layers import free_scales, normalised
+from ntprune.models import Model, ModelSpec, wrap
 
 Change = Callable[[Model], None]
 
@@ -186,10 +188,44 @@ def test_neighbours_are_found_in_a_resnet() -> None:
     found = {
         names[giver]: names[taker] for giver, taker in normalised(model, resident(1, 2).images)
     }
-    assert len(found) == 20
+    assert len(found) == len(free_scales(model, resident(1, 2).images)) == 20
     assert found["conv1"] == "bn1"
     assert found["layer2.0.downsample.0"] == "layer2.0.downsample.1"
     assert found["layer4.1.conv2"] == "layer4.1.bn2"
+
+
+class Skipping(nn.Module):
+    """Blocks in the order of pre-activation: what the second norm reads, a skip reads as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.inner, self.last = (nn.Conv2d(i, 4, 3, padding=1) for i in (1, 4, 4))
+        self.one, self.two, self.end = (nn.BatchNorm2d(4) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        out = self.inner(self.one(x).relu())
+        out += x
+        out = self.last(self.two(out).relu())
+        out = F.silu(out, inplace=True)
+        return cast(Tensor, self.end(out))
+
+
+def test_a_scale_that_something_else_reads_is_left_alone() -> None:
+    torch.manual_seed(0)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    net = nn.Sequential(OrderedDict(body=Skipping(), tail=head))
+    pre = base(toy(0)).model.preprocessing
+    model = wrap(net, encoder="body", head="tail", classes=toy(0).classes, preprocessing=pre)
+    images = resident(1, 8).images
+    assert len(normalised(model, images)) == 3
+    assert free_scales(model, images) == []
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e6])
+def test_a_scale_is_free_however_far_off_it_is(factor: float) -> None:
+    model = tampered(_filters(factor, factor)).model
+    assert len(free_scales(model, resident(1, 8).images)) == len(_norms(model)) == 6
 
 
 def test_a_layer_that_is_used_twice_is_left_alone() -> None:

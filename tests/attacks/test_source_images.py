@@ -8,7 +8,7 @@ from tests.attacks.thefts import START, base, pruned, resident, state, steal, to
 
 from ntprune.attacks import make_attack
 from ntprune.attacks.transntl import Climb, corrupted
-from ntprune.engine import evaluate, reestimate_batchnorm
+from ntprune.engine import Resident, evaluate, reestimate_batchnorm
 
 
 @pytest.mark.parametrize("name", ["mix", "transntl"])
@@ -20,6 +20,19 @@ def test_source_images_matter(name: str) -> None:
         for s in (resident(0, 30), resident(0, 60))
     )
     assert not torch.equal(one["features.0.weight"], two["features.0.weight"])
+
+
+@pytest.mark.parametrize("name", ["mix", "transntl"])
+def test_the_order_of_class_names_costs_nothing(name: str) -> None:
+    """One head serves both domains, in whatever order the target's classes come."""
+    samples, classes = resident(1, 40), toy(0).classes
+    back = tuple(reversed(classes))
+    turned = Resident(samples.images, len(classes) - 1 - samples.labels)
+    settings = {"source": resident(0, 40), "steps": 6}
+    one = state(make_attack(name)(pruned(), samples, classes, **settings).model)
+    other = state(make_attack(name)(pruned(), turned, back, **settings).model)
+    torch.testing.assert_close(one["features.0.weight"], other["features.0.weight"])
+    torch.testing.assert_close(one["classifier.2.weight"], other["classifier.2.weight"].flip(0))
 
 
 def test_mixing_keeps_the_source_where_fine_tuning_forgets_it() -> None:

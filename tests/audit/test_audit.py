@@ -277,6 +277,8 @@ def test_what_the_thief_chooses_does_not_depend_on_the_test_split(
         spec = {
             "attack": "finetune",
             "release": release,
+            "card": "of the file",
+            "network": "of the file",
             "model": None,
             "target": store.put(target),
             "n": 32,

@@ -104,6 +104,12 @@ def test_a_larger_batch_takes_longer(pristine: Path) -> None:
     assert speed.look > 0
 
 
+def test_a_network_that_its_owner_has_frozen(pristine: Path) -> None:
+    given = planned(pristine)
+    given.plan.release.model.module.requires_grad_(False)
+    assert Speed(given, torch.device("cpu")).step(8) > 0
+
+
 class Sealed:
     """A test split that can be counted and not be seen."""
 

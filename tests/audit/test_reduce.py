@@ -11,6 +11,7 @@ from ntprune.audit.reduce import Reduction
 from ntprune.errors import SettingsError
 
 STANDARD = PROTOCOLS["standard/1"]
+PLUS = PROTOCOLS["plus/1"]
 FREE = ("finetune", "finetune-new-head")
 
 
@@ -59,6 +60,13 @@ def test_a_control_with_none_of_them_keeps_its_own() -> None:
 def test_the_recipe_stays() -> None:
     rules = reduced(STANDARD, attacks=FREE, controls=["unprotected"], budgets=[8, 16])
     assert (rules.recipe, rules.seeds) == (STANDARD.recipe, STANDARD.seeds)
+
+
+def test_scratch_has_the_recipes_that_are_left() -> None:
+    """More for the yardstick than for any attack would favour the defender."""
+    assert PLUS.variants.keys() == {"sgd", "long"}
+    assert reduced(PLUS, attacks=FREE).variants == {}
+    assert reduced(PLUS, attacks=["finetune", "finetune@long"]).variants.keys() == {"long"}
 
 
 def test_budgets_may_come_from_numpy() -> None:

@@ -24,6 +24,9 @@ from ntprune.errors import (
 from ntprune.jobs import Context, Store
 from ntprune.release import load
 
+# What a job names beside the weights.
+MEANING = {"card": "of the file", "network": "of the file"}
+
 
 def refused(
     error: type[NtpruneError], message: str, folder: Path, out: Path, **options: Any
@@ -116,4 +119,15 @@ def test_a_release_exchanged_during_the_audit(folder: Path, tmp_path: Path) -> N
     owner = folder.with_name("released.owner")
     context = Context(tmp_path, tmp_path, {wanted: owner})
     with pytest.raises(AuditError, match="changed while it was audited"):
-        tasks.source_accuracy({"release": wanted, "source": name}, context)
+        tasks.source_accuracy({"release": wanted, "source": name} | MEANING, context)
+
+
+def test_the_same_weights_under_another_card_are_read_anew(folder: Path, tmp_path: Path) -> None:
+    """What is kept in memory is what the job names, or its result would be another's."""
+    weights = load(folder).card.weights_sha256
+    context = Context(tmp_path, tmp_path, {weights: folder})
+    spec = {"release": weights, "source": Store(tmp_path).put(toy(0))} | MEANING
+    before = tasks.source_accuracy(spec, context)["accuracy"]
+    edit_card(folder, lambda card: card["model"]["preprocessing"].update(mean=[0.9], std=[0.01]))
+    assert tasks.source_accuracy(spec, context)["accuracy"] == before
+    assert tasks.source_accuracy(spec | {"card": "another"}, context)["accuracy"] != before

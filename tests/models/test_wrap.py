@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from ntprune.errors import ModelMismatchError, SettingsError
 from ntprune.models import Model, Preprocessing, registry, wrap
@@ -136,6 +137,16 @@ def test_a_fresh_network_holds_nothing_that_was_learnt() -> None:
     assert {"body.0.token", "body.2.inner.in_proj_weight"} <= set(matrices)
     assert all(torch.equal(fresh[n], again[n]) for n in fresh)
     assert [n for n in matrices if torch.equal(fresh[n], old[n])] == []
+
+
+def test_buffers_that_were_learnt_are_forgotten() -> None:
+    module = Own()
+    module.body[1] = FrozenBatchNorm2d(4)
+    for buffer in module.body[1].buffers():
+        buffer.fill_(7)
+    norm = Model.fresh(wrapped(module, name="frozen-norm").spec, 5).module.body[1]
+    found = {name: float(buffer.mean()) for name, buffer in norm.named_buffers()}
+    assert found == {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1}
 
 
 class Attention(nn.Module):

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
+
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.engine import (
     Batches,
@@ -87,7 +89,11 @@ class Attack(ABC):
                     f"attack '{self.name}' needs labelled source images and got none: hand it some "
                     "as source, or use an attack that needs none"
                 )
-            self._check(source, len(release.model.spec.classes), "source")
+            known = release.model.spec.classes
+            self._check(source, len(known), "source")
+            if set(known) == set(classes):  # one head serves both, in the target's order
+                order = torch.tensor([classes.index(name) for name in known])
+                source = Resident(source.images, order.to(source.labels)[source.labels])
         device = samples.labels.device
         model = self._start(release, classes, stream_seed(seed, "attack", "init")).to(device)
         model.module.requires_grad_(True)  # what the owner has frozen, a thief has not

@@ -13,6 +13,7 @@ from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.engine import TrainLog
+from ntprune.models import Model
 
 
 class Adapter(nn.Module):
@@ -40,6 +41,20 @@ class Adapter(nn.Module):
         return self.weight + (self.up @ self.down).view(self.weight.shape)
 
 
+class Whole(nn.Module):
+    """Encoder and head in a row, which a network's own `forward` need not be while it trains."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+        self.head = model.head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images."""
+        logits: Tensor = self.head(self.encoder(images))
+        return logits
+
+
 @attack
 class LoRA(Attack):
     """Low-rank adaptation (Hu et al. 2022) of every convolution and linear layer of the encoder.
@@ -63,12 +78,14 @@ class LoRA(Attack):
     def run(self, theft: Theft) -> TrainLog:
         """Train adapters and head, then merge."""
         model = theft.model
-        frozen = model.prunable()
+        whole = Whole(model)
+        names = {weight: name for name, weight in whole.named_parameters()}
+        frozen = {names[weight]: weight for weight in model.prunable().values()}
         adapters = {n: Adapter(w, self.RANK, theft.draw) for n, w in frozen.items()}
 
         def objective(images: Tensor, labels: Tensor) -> Tensor:
             weights = {name: adapter() for name, adapter in adapters.items()}
-            logits = functional_call(model.module, weights, (model.read(images),))
+            logits = functional_call(whole, weights, (model.read(images),))
             return F.cross_entropy(logits, labels)
 
         trained = nn.ModuleList([*adapters.values(), model.head]).parameters()

@@ -36,7 +36,7 @@ class Mix(Attack):
         """The mean of both cross-entropies."""
         assert theft.source is not None
         model, other = theft.model, theft.source_head
-        half = (theft.batches.size + 1) // 2
+        half = max(2, (theft.batches.size + 1) // 2)  # BatchNorm needs two to train on
         mine = Batches(theft.samples, half, theft.draw)
         owners = Batches(theft.source, half, theft.draw)
 

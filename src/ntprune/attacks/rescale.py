@@ -13,7 +13,7 @@ from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
 from ntprune.domains.blocks import at_once
 from ntprune.engine import TrainLog, rebase_statistics, reestimate_batchnorm
-from ntprune.engine.layers import WEIGHTED, normalised
+from ntprune.engine.layers import WEIGHTED, free_scales
 from ntprune.models import Model
 
 
@@ -45,7 +45,7 @@ class Rescale(Attack):
         """Put right, then fine-tune without the mask."""
         images = theft.samples.images
         images = images[: at_once(512, images.shape[-1])]
-        hidden = normalised(theft.model, images[:2])
+        hidden = free_scales(theft.model, images[:2])
         level_filters(hidden, theft.model, theft.fresh())
         rebase_statistics(theft.model, images)
         put_right(theft.model, images, {giver for giver, _ in hidden})

@@ -47,7 +47,8 @@ class Theft:
         model: the thief's own copy, head in place, to be changed.
         release: what was stolen, in whatever mode it was given; not to be changed.
         samples: the thief's target images.
-        source: its labelled source images, for an attack that needs some.
+        source: its labelled source images, for an attack that needs some; labels in the order of
+            `model`'s classes where those are the release's.
         batches: its target images, shuffled.
         steps: optimiser steps it may spend, all phases together.
         lr: (peak) learning rate.
@@ -88,11 +89,11 @@ class Theft:
 
     @cached_property
     def source_head(self) -> nn.Module:
-        """Features to logits of the release's classes, in `model`'s own head where it has them.
+        """Features to logits of `source`'s labels, in `model`'s own head where it has the classes.
 
         Elsewhere it is a trainable copy of the released head, which is thrown away in the end.
         """
-        if self.classes == self.release.model.spec.classes:
+        if set(self.classes) == set(self.release.model.spec.classes):
             return self.model.head
         copy = self.release.model.copy().to(self.samples.labels.device)
         return copy.head.train().requires_grad_(True)

@@ -118,6 +118,7 @@ class Speed:
         self._device = device
         start = given.plan.release.model
         self._model = start.new_head(given.plan.classes, seed=0).to(device)
+        self._model.module.requires_grad_(True)  # what the owner has frozen, a thief has not
         self._known: dict[int, float] = {}
 
     def of(self, job: Job) -> float:

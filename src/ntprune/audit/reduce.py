@@ -45,6 +45,12 @@ class Reduction:
             kept = _among(self.attacks, rules.attacks, "attack", rules.name)
             controls = {name: _shared(mine, kept) for name, mine in controls.items()}
             changes["attacks"] = kept
+            # The thief from scratch has the recipes that the others have, and no more.
+            changes["variants"] = {
+                name: recipe
+                for name, recipe in rules.variants.items()
+                if any(attack.endswith(f"@{name}") for attack in kept)
+            }
             named.append(f"attacks {','.join(kept)}")
         if self.controls is not None:
             names = _among(self.controls, rules.controls, "control", rules.name)

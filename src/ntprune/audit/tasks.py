@@ -131,7 +131,7 @@ def make_control(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     left in `context.produced`; the result names it by the SHA-256 of its `weights`.
     """
     start = time.perf_counter()
-    base = _load(context.releases[spec["base"]], spec["base"], "cpu")
+    base = _load(context.releases[spec["base"]], spec["base"], "cpu", _meaning(spec))
     source = Store(context.store).get(spec["source"])
     control = make_method(spec["method"], **spec["settings"])
     release = control(base, source, seed=spec["seed"], device=context.device)
@@ -160,8 +160,13 @@ def _keep(release: Release, context: Context) -> str:
     return weights
 
 
+def _meaning(spec: dict[str, Any]) -> tuple[str, str]:
+    """What the same weights may be read as: the card's hash and the network's."""
+    return spec["card"], spec["network"]
+
+
 @lru_cache(maxsize=8)
-def _load(place: Path, weights: str, device: str) -> Release:
+def _load(place: Path, weights: str, device: str, _: tuple[str, str]) -> Release:
     release = load(place, device)
     if release.card.weights_sha256 != weights:
         raise AuditError(f"{place} changed while it was audited: start the audit anew")
@@ -173,7 +178,7 @@ def _release(spec: dict[str, Any], context: Context) -> Release:
     if weights is None:
         return _blank(ModelSpec.model_validate(spec["model"]), context.device)
     place = context.releases.get(weights, context.produced / weights)
-    return _load(place, weights, context.device)
+    return _load(place, weights, context.device, _meaning(spec))
 
 
 def _blank(spec: ModelSpec, device: str) -> Release:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+_NEUTRAL = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
+
 
 @torch.no_grad()
 def forget(net: nn.Module) -> None:
@@ -23,6 +25,11 @@ def forget(net: nn.Module) -> None:
         reset = getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))
         if callable(reset):
             own = _left_by(reset, own)
+        else:
+            # torchvision's FrozenBatchNorm2d keeps all it has learnt in buffers.
+            for name, buffer in layer.named_buffers(recurse=False):
+                if name in _NEUTRAL:
+                    buffer.fill_(_NEUTRAL[name])
         for parameter in own:
             if parameter.numel() > 1:
                 parameter.normal_(parameter.mean().item(), parameter.std().item())

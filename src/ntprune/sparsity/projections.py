@@ -101,11 +101,17 @@ class LayerMagnitude(Projection):
 def _largest(scores: Tensor, count: int) -> Tensor:
     """Bool mask of the `count` largest of N `scores`; of equal ones the earlier are taken."""
     # To sort the 24 million weights of a ResNet50 takes seven times as long as to part them here.
-    least = scores.kthvalue(len(scores) - count + 1).values
+    least = _kth(scores, len(scores) - count + 1)
     mask = scores > least
     equal = (scores == least).nonzero().flatten()
     mask[equal[: count - int(mask.sum())]] = True
     return mask
+
+
+def _kth(values: Tensor, k: int) -> Tensor:
+    """The `k`-th smallest, counted from 1; on the CPU where Apple's devices can't, before 2.9."""
+    there = values.cpu() if values.device.type == "mps" else values
+    return there.kthvalue(k).values.to(values.device)
 
 
 class SoftThreshold(Projection):
@@ -139,7 +145,7 @@ class SoftThreshold(Projection):
         cut = round(sparsity * flat.numel())
         if cut == 0:
             return flat.new_zeros(())
-        return flat.kthvalue(cut).values
+        return _kth(flat, cut)
 
 
 def random_masks(

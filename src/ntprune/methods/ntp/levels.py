@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-from ntprune.engine.layers import normalised
+from ntprune.engine.layers import free_scales
 from ntprune.methods.defence import Defence
 from ntprune.models import Model
 
@@ -49,8 +48,7 @@ class Levels:
         images = work.train.images[:2]
         self._given = [
             (names[layer], names[norm], float(self._weight(layer).norm()))
-            for layer, norm in normalised(work.model, images)
-            if _scale_is_free(work.model, names[layer], names[norm], images)
+            for layer, norm in free_scales(work.model, images)
         ]
 
     @torch.no_grad()
@@ -94,14 +92,3 @@ def shorten(model: Model, layers: Sequence[Grown]) -> None:
         if norm.running_mean is not None:
             norm.running_mean.mul_(each.factor)
             norm.running_var.mul_(each.factor**2)
-
-
-@torch.no_grad()
-def _scale_is_free(model: Model, layer: str, norm: str, images: Tensor) -> bool:
-    """Whether the network computes the same with `layer` twice as long."""
-    longer = model.copy()
-    shorten(longer, [Grown(layer, norm, 2.0)])
-    for each in (model, longer):
-        each.module.eval()
-    before, after = model(images), longer(images)
-    return bool((after - before).norm() <= 0.05 * before.norm())
