@@ -88,7 +88,7 @@ def test_what_only_blocks_training_is_undone(defence: str) -> None:
     assert found > plain - 0.1
     if defence in ("dying ReLUs", "faint channels"):
         blocked, _ = evaluate(steal("finetune", release, resident(1, 24), **settings).model, test)
-        assert blocked < 0.4, "plain fine-tuning gets nowhere"
+        assert blocked < 0.5, "plain fine-tuning gets nowhere"
 
 
 @pytest.mark.parametrize("low", [1e-2, 1, 1e3])

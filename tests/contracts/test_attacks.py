@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ntprune.attacks import Stolen, attack_class, attack_names, make_attack
 from ntprune.domains import Domain
-from ntprune.engine import Resident, evaluate
+from ntprune.engine import Resident, evaluate, reestimate_batchnorm
 from ntprune.errors import AuditError, DataInvalidError, TrainingDivergedError
 from ntprune.methods import make_method
 from ntprune.models import Model, wrap
@@ -285,6 +285,21 @@ def test_no_step_more_than_scratch(
         monkeypatch.setattr(kind, "step", step)
     attack(name, release, tiny_target, steps=steps)
     assert len(taken) == (steps if TABLE[name].trains else 0)
+
+
+def test_statistics_are_of_the_samples_and_the_last_weights(
+    name: str, release: Release, tiny_target: Domain
+) -> None:
+    """Whatever BatchNorm's momentum: a moving average would still be the source's in a trial."""
+    slow = Release(release.model.copy(), release.masks, release.card)
+    for layer in slow.model.module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.001
+    stolen = attack(name, slow, tiny_target).model
+    expected = stolen.copy()
+    reestimate_batchnorm(expected, thiefs(tiny_target, slow))
+    if not attack_class(name).holds_statistics:
+        assert same(weights(stolen), weights(expected))
 
 
 def test_source_images_are_asked_for(name: str, release: Release, tiny_target: Domain) -> None:

@@ -14,7 +14,7 @@ from ntprune.engine import Resident, accuracy, stream_seed
 from ntprune.release import Release
 
 # What the seller's figure must lie below the unprotected model's, in accuracy, to convince.
-MARGIN = 0.07
+MARGIN = 0.05
 # Flags that name a trick; the others of docs/flags.md are about the measurement.
 TRICKS = frozenset(
     {

@@ -17,6 +17,7 @@ from ntprune.engine import (
     TrainLog,
     generator,
     layers_draw,
+    reestimate_batchnorm,
     stream_seed,
 )
 from ntprune.errors import AuditError, DataInvalidError
@@ -33,11 +34,19 @@ class Stolen:
 
 
 class Attack(ABC):
-    """A thief's procedure. Subclasses set `name`, `summary` and `threat`, and write `run`."""
+    """A thief's procedure. Subclasses set `name`, `summary` and `threat`, and write `run`.
+
+    BatchNorm statistics of what was trained are re-estimated on the thief's samples in the end. A
+    moving average lags behind by its momentum: after the ten steps of a trial a third of it is
+    still the source's, so that a thief could not tell a good learning rate from a bad one, and
+    least of all one who started from the release. `holds_statistics` is for an attack that
+    chooses, or keeps, statistics of its own.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     threat: ClassVar[ThreatModel]
+    holds_statistics: ClassVar[bool] = False
 
     @final
     def __call__(
@@ -114,6 +123,8 @@ class Attack(ABC):
         with layers_draw(stream_seed(seed, "attack", "layers"), device):
             log = self.run(theft)
         model.module.eval()
+        if not self.holds_statistics:
+            reestimate_batchnorm(model, samples)
         return Stolen(model, log)
 
     @abstractmethod

@@ -34,6 +34,7 @@ class BatchNormFineTune(Attack):
         head="any",
         knowledge="the architecture",
     )
+    holds_statistics = True
     CLIP = 1.0
 
     def run(self, theft: Theft) -> TrainLog:

@@ -8,7 +8,7 @@ from torch import Tensor
 from ntprune.attacks.base import Attack
 from ntprune.attacks.registry import attack
 from ntprune.attacks.theft import Theft, ThreatModel
-from ntprune.engine import Batches, TrainLog, reestimate_batchnorm
+from ntprune.engine import Batches, TrainLog
 
 
 @attack
@@ -48,6 +48,4 @@ class Mix(Attack):
         parameters = [*model.module.parameters()]
         if other is not model.head:
             parameters += other.parameters()
-        log = theft.train(batches=mine, parameters=parameters, objective=objective)
-        reestimate_batchnorm(model, theft.samples)
-        return log
+        return theft.train(batches=mine, parameters=parameters, objective=objective)

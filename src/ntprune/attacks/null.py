@@ -22,5 +22,7 @@ class Null(Attack):
         knowledge="how the release is run",
     )
 
+    holds_statistics = True
+
     def run(self, theft: Theft) -> None:
         """Changes nothing."""

@@ -29,6 +29,7 @@ class LinearProbe(Attack):
         head="new",
         knowledge="where the encoder ends",
     )
+    holds_statistics = True
 
     def run(self, theft: Theft) -> TrainLog:
         """Cross-entropy of the head on stored features."""

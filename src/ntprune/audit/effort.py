@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ntprune.audit.prepare import Prepared
 from ntprune.audit.protocol import Recipe
 from ntprune.audit.subsets import held_out
+from ntprune.engine.batchnorm import ENOUGH
 from ntprune.jobs import Job
 from ntprune.methods import make_method
 from ntprune.methods.settings import PruningSettings
@@ -51,4 +52,6 @@ def _attack(n: int, recipe: Recipe, test: int) -> Effort:
     trials = len(recipe.lrs) + recipe.confirm
     steps = Counter({min(recipe.batch, n - cut): search})
     steps[min(recipe.batch, n)] += recipe.steps(n)
-    return Effort(steps, trials * cut + test)
+    # Most attacks estimate statistics on what they have trained on.
+    read = trials * min(n - cut, ENOUGH) + min(n, ENOUGH)
+    return Effort(steps, trials * cut + read + test)

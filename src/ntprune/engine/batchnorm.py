@@ -14,9 +14,13 @@ from ntprune.domains.blocks import at_once
 from ntprune.engine.batches import Resident
 from ntprune.models import Model
 
+ENOUGH = 2048  # images to estimate statistics from
+
 
 @torch.no_grad()
-def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: int = 2048) -> None:
+def reestimate_batchnorm(
+    model: Model, data: Resident, batch: int = 256, limit: int = ENOUGH
+) -> None:
     """Replace BatchNorm running statistics by the mean over batches of `data`, in place.
 
     Labels are not used. Weights and the mode are left as they were.
@@ -25,6 +29,7 @@ def reestimate_batchnorm(model: Model, data: Resident, batch: int = 256, limit: 
         model: the model to change.
         data: images to estimate from; the first `limit` of them, in order.
         batch: images at a time; fewer of large ones.
+        limit: of images.
     """
     layers = [m for m in model.module.modules() if isinstance(m, _BatchNorm)]
     layers = [m for m in layers if m.track_running_stats]
