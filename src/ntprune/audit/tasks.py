@@ -42,7 +42,7 @@ def attack_point(spec: dict[str, Any], context: Context) -> dict[str, Any]:
     `model` (blueprint for an attack without a release), `target` (content hash), `n`, `seed`,
     `recipe`, and for an attack that needs source images `source` (content hash). `card`, `code` and
     `network`, here and below, tell apart files with the same weights, attacks and networks of the
-    user's own (`Plan`) and are not read.
+    user's own (`Plan`); all that reads them is what keeps releases in memory.
 
     Result: `accuracy` on the test split; `validation` and `loss` on the thief's held-out slice;
     `lr`; `trials`; `first_loss` and `last_loss` of training and how far it was still `falling`;
@@ -160,13 +160,13 @@ def _keep(release: Release, context: Context) -> str:
     return weights
 
 
-def _meaning(spec: dict[str, Any]) -> tuple[str, str]:
+def _meaning(spec: dict[str, Any]) -> tuple[str | None, str | None]:
     """What the same weights may be read as: the card's hash and the network's."""
-    return spec["card"], spec["network"]
+    return spec.get("card"), spec.get("network")
 
 
 @lru_cache(maxsize=8)
-def _load(place: Path, weights: str, device: str, _: tuple[str, str]) -> Release:
+def _load(place: Path, weights: str, device: str, _: object) -> Release:
     release = load(place, device)
     if release.card.weights_sha256 != weights:
         raise AuditError(f"{place} changed while it was audited: start the audit anew")
