@@ -128,6 +128,21 @@ def test_a_write_that_fails_keeps_the_state_before(
     assert list(files(point.file.parent)) == ["state"]
 
 
+def test_a_disk_that_fills_up_on_the_way(point: Checkpoint) -> None:
+    """Inside torch's own writer, too, which an error would bring down with the process."""
+    resource = pytest.importorskip("resource")
+    point.save({"a": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot write"):
+            Checkpoint(point.file.parent, OURS).save({"a": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert point.load() == {"a": 1}
+    assert list(files(point.file.parent)) == ["state"]
+
+
 def test_drafts_of_killed_processes_go(point: Checkpoint) -> None:
     point.save({"a": 1})
     for name in (".state.x1", ".state.x2", "mine"):

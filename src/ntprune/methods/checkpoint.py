@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import pickle
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from ntprune.domains import Domain
 from ntprune.errors import OutputError
 from ntprune.models import Model
-from ntprune.release.atomic import sweep, write_file
+from ntprune.release.atomic import draft_of, sweep
 from ntprune.release.card import versions
 
 # Of what methods save: raised when a state of before could not be gone on from.
 STATE = 7
+
+
+class _Hashed:
+    """Writes to `file` and hashes what is written: a copy in memory may not fit beside the run."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+        self._refused: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        try:
+            if not self._refused:
+                self._file.write(data)
+        except OSError as error:
+            # Who calls is torch's own writer, which doesn't survive an error.
+            self._refused = error
+        return len(data)
+
+    def flush(self) -> None:
+        """The end of a `torch.save`.
+
+        Raises:
+            OSError: what a write was refused with.
+        """
+        if self._refused:
+            raise self._refused
 
 
 class Checkpoint:
@@ -65,13 +92,16 @@ class Checkpoint:
         sweep(self.file)
         if not self.file.is_file():
             return {}
-        first, _, rest = self.file.read_bytes().partition(b"\n")
-        if hashlib.sha256(rest).hexdigest() != self._check(first):
-            raise self._damaged()
-        try:
-            state: dict[str, Any] = torch.load(io.BytesIO(rest), "cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError) as error:
-            raise self._damaged() from error
+        with self.file.open("rb") as file:
+            digest = self._check(file.readline())
+            start = file.tell()
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise self._damaged()
+            file.seek(start)
+            try:
+                state: dict[str, Any] = torch.load(file, "cpu", weights_only=True)
+            except (RuntimeError, pickle.UnpicklingError) as error:
+                raise self._damaged() from error
         return state
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -83,13 +113,17 @@ class Checkpoint:
         start = time.monotonic()
         if start < self._next:
             return
-        buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
-        rest = buffer.getvalue()
-        head = {"identity": self.identity, "sha256": hashlib.sha256(rest).hexdigest()}
-        write_file(self.file, json.dumps(head).encode() + b"\n" + rest)
+        with draft_of(self.file) as file:
+            rest = _Hashed(file)
+            file.write(self._first(rest.sha256.hexdigest()))  # to be replaced by one as long
+            torch.save(dict(state), rest)
+            file.seek(0)
+            file.write(self._first(rest.sha256.hexdigest()))
         end = time.monotonic()
         self._next = end + (end - start) / self.SHARE
+
+    def _first(self, digest: str) -> bytes:
+        return json.dumps({"identity": self.identity, "sha256": digest}).encode() + b"\n"
 
     def _check(self, first: bytes) -> str:
         """The hash on the `first` line, whose identity must be ours."""

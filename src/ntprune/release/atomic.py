@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ntprune.errors import OutputError
 
@@ -33,12 +34,23 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the folder is not writable or full.
     """
+    with draft_of(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file that becomes `path` when the block ends without an error.
+
+    Raises:
+        OutputError: the folder is not writable or full.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = _draft(path)
         try:
             with draft.open("xb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)

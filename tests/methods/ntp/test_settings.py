@@ -14,10 +14,23 @@ from ntprune.methods.ntp import rounds
 from ntprune.methods.ntp.objective import Objective
 from ntprune.methods.ntp.target_head import TargetHead
 from ntprune.models import Model
+from ntprune.objectives import clamped_cross_entropy
 from ntprune.release import Release
 from ntprune.sparsity import ADMM, GlobalMagnitude
 
 SMALL = {"batch": 32, "max_source_drop": 100.0, "sparsity": 0.8, "rounds": 2, "inner": 3}
+
+
+@pytest.mark.parametrize(("classes", "ceiling"), [(2, 3.0), (10, 3.0), (100, 6.0), (1000, 9.0)])
+def test_the_ceiling_is_above_guessing(classes: int, ceiling: float) -> None:
+    """Else a thief who guesses would be pushed no further."""
+    settings: Any = make_method("ntp").settings
+    assert settings.clamp_of(classes) == pytest.approx(ceiling)
+    logits = torch.zeros(4, classes, requires_grad=True)
+    labels = torch.tensor([0, 1, 0, 1])
+    clamped_cross_entropy(logits, labels, settings.clamp_of(classes)).backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() > 0.9
 
 
 @pytest.mark.parametrize(("statistics", "heads"), [("batch", 1), ("both", 2)])

@@ -67,7 +67,7 @@ class Finish:
                 batch=max(2, settings.batch // 2),
                 depth=settings.depth,
                 every=min(settings.every, settings.depth),
-                clamp=settings.clamp,
+                clamp=settings.clamp_of(len(target.classes)),
                 rebases=rebases(settings, run.model),
                 seed=run.work.seed,
             )

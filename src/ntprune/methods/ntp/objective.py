@@ -108,12 +108,13 @@ class Objective:
 
     def _under(self, head: TargetHead, images: Tensor, labels: Tensor) -> Tensor:
         """min(CE, c) and F (2) of one batch with the statistics that belong to `head`."""
+        clamp = self.settings.clamp_of(head.classes)
         with head.statistics(self.model):
             features = self.model.encode(images)
-            target = clamped_cross_entropy(head(features), labels, self.settings.clamp)
+            target = clamped_cross_entropy(head(features), labels, clamp)
             if head.released:
                 # A thief whose classes are the source's may keep the released head.
-                kept = clamped_cross_entropy(self.model.head(features), labels, self.settings.clamp)
+                kept = clamped_cross_entropy(self.model.head(features), labels, clamp)
                 target = (target + kept) / 2
         return torch.stack((target, fisher_ratio(features, labels, head.classes)))
 

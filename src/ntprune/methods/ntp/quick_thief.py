@@ -23,8 +23,9 @@ from ntprune.methods.defence import TargetData
 from ntprune.metrics import calibrated_cross_entropy
 from ntprune.models import Model
 
-# With 64 images of mixed styles even an unprotected model is guessed with, and checkpoints tie.
-SAMPLES, OF_MIXED = 64, 512
+# With 64 images of mixed styles even an unprotected model is guessed with, and checkpoints tie; so
+# it is with fewer than a handful of each class.
+SAMPLES, OF_MIXED, OF_CLASS = 64, 512, 6
 # Twice the log-likelihood that a temperature gains by chance: less in 95 of 100 thieves who know
 # nothing (χ² of one degree of freedom), so that checks which say nothing tie.
 CHANCE = 3.84
@@ -37,7 +38,7 @@ def quick_thief(
     """How far short mask-free fine-tunings get: the lower, the stronger the protection.
 
     Copies with a new head and, where the classes are the source's, with the released head are
-    fine-tuned on 64 images (512 of mixed styles) of the defender's target training split, as they
+    fine-tuned on 64 images (512 of mixed styles, and never fewer than 6 a class) of the defender's target training split, as they
     are and with BatchNorm statistics rebased to these images
     (`ntprune.engine.rebase_statistics`). Of each head the smaller cross-entropy on the target's
     validation split counts, at the temperature that suits it best: a thief who has learnt 64 images
@@ -56,7 +57,7 @@ def quick_thief(
     Returns:
         Negative cross-entropy in nats, from that of guessing evenly to 0.
     """
-    samples = OF_MIXED if target.mixed else SAMPLES
+    samples = max(OF_MIXED if target.mixed else SAMPLES, OF_CLASS * len(target.classes))
     draw = generator(seed, "quick thief")
     own = target.train.take(torch.randperm(len(target.train), generator=draw)[:samples])
     heads = [model.new_head(target.classes, seed)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -20,7 +21,8 @@ class NTPSettings(ConstrainedSettings):
         combine: what counts of several targets: their mean, or the one that a thief gets most from.
         weights: of the targets in their mean, > 0, in their order; equal if empty.
         alpha: weight of the clamped target cross-entropy.
-        clamp: ceiling of the clamped cross-entropies, in nats.
+        clamp: ceiling of the clamped cross-entropies, in nats; with more than ten classes higher,
+            in proportion to what guessing costs.
         fisher: weight λ of the Fisher ratio of target features.
         thief_alpha: weight of the cross-entropy of simulated thieves, which is what a thief loses.
         rounds: outer ADMM rounds.
@@ -83,6 +85,14 @@ class NTPSettings(ConstrainedSettings):
         if weights and info.data.get("combine") == "worst":
             raise ValueError("with combine=worst thieves decide: leave the weights out")
         return weights
+
+    def clamp_of(self, classes: int) -> float:
+        """`clamp` for a target of so many classes, in nats.
+
+        Whoever guesses among a hundred classes is at 4.6 nats, and below a ceiling of 3 there would
+        be nothing left to push.
+        """
+        return self.clamp * max(1.0, math.log(classes) / math.log(10))
 
 
 def rebases(settings: NTPSettings, model: Model) -> bool:
