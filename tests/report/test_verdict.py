@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import pytest
-from tests.report.factory import SCRATCH, control, curve, flag, report, shifted
+from tests.report.factory import (
+    MASKED,
+    SCRATCH,
+    UNPROTECTED,
+    control,
+    curve,
+    envelope,
+    flag,
+    report,
+    shifted,
+)
 
-from ntprune.audit.schema import Envelope, Missing, Report, SourceChange
+from ntprune.audit.schema import Envelope, Flag, Missing, Report, SourceChange
 from ntprune.report.text import NBSP, clean, duration, percent, points, setting, signed
 from ntprune.report.verdict import judge
 
 LOST = [Missing(subject="release", attack="masked", n=8, seed=0, reason="it broke")]
+ALL_OF_IT = {"lora": curve(UNPROTECTED), "masked": curve(MASKED)}
+LEAD = Flag(
+    name="head-start-at-some-budget", message="a thief is ahead with lora, whatever the mean says"
+)
+# What the unprotected model gives is more by the estimate, and by chance as likely as not.
+UNSURE = {"envelope": envelope(UNPROTECTED, half=0.05)}
+WIDE = {"unprotected": control(UNPROTECTED, 0.99, 0.0).model_copy(update=UNSURE)}
+WORSE = {"unprotected": control(MASKED, 0.99, 0.0)}
 
 
 def single_run(audit: Report) -> Report:
@@ -34,26 +52,36 @@ def test_protected() -> None:
     [
         (report(-0.007, half=0.007), "protected", "interval −1.4 to 0.0"),
         (report(-0.002), "open", "cannot be ruled out"),
-        (report(flags=[flag("polite-protocol")]), "open", "nothing follows for one who does not"),
-        (report(flags=[flag("unusual-scale")]), "open", "blocks fine-tuning without removing"),
+        (report(flags=[flag("polite-protocol")]), "open", "and nothing follows for a thief who"),
+        (report(flags=[flag("unusual-scale")]), "open", "yet its weights or statistics"),
         (report(0.2, flags=[flag("polite-protocol")]), "unprotected", "no more"),
         (single_run(report(-0.05)), "open", "no interval from these runs"),
+        (report(0.03, flags=[flag("unusual-scale")]), "open", "is removed, but a thief"),
+        (report(0.03, flags=[flag("polite-protocol")]), "open", "yet the rules of standard/1"),
+        (report(0.03, missing=LOST), "open", "yet 1 of the runs on it could not be"),
+        (report(0.03, attacks=ALL_OF_IT), "unprotected", "with lora alone a thief"),
+        (report(-0.05, attacks=ALL_OF_IT), "unprotected", "it is only by his choice among attacks"),
+        (report(-0.002, flags=[LEAD]), "open", "but a thief is ahead with lora, and a small head"),
+        (report(0.1, half=0.02, controls=WIDE), "unprotected", "within the uncertainty"),
         (report(0.03), "partly", "images still does better with this file"),
         (report(0.03, half=0.04), "partly", "images may still do better with this file"),
         (report(0.09, half=0.1), "unprotected", "images may do better with this file"),
         (report(0.09, half=0.05), "unprotected", "within the uncertainty"),
         (report(0.2), "unprotected", "no more"),
         (report(0.03, controls={}), "unprotected", "does better"),
-        (report(missing=LOST), "open", "but 1 of their runs could not be"),
+        (report(missing=LOST), "open", "yet 1 of the runs on it could not be"),
         (report(missing=[Missing(subject="random", reason="it broke")]), "protected", "gains"),
-        (report(missing=LOST, attacks={"lora": curve(shifted(SCRATCH, 0.01))}), "partly", "lora"),
-        (report(flags=[flag("void")]), "void", "nothing can be concluded"),
+        (report(missing=LOST, attacks={"lora": curve(shifted(SCRATCH, 0.01))}), "open", "lora"),
+        (report(attacks={"lora": curve(shifted(SCRATCH, 0.01))}), "partly", "but the attack lora"),
+        (report(flags=[flag("void")]), "void", "model is not shown to give a thief"),
+        (report(flags=[flag("void")], controls=WORSE), "void", "gives a thief with up to 6,291"),
+        (report(flags=[flag("void")], controls={}), "void", "no unprotected model to compare"),
     ],
 )
 def test_variants(audit: Report, level: str, says: str) -> None:
     verdict = judge(audit)
     assert verdict.level == level
-    assert says in verdict.sentence
+    assert says in verdict.sentence.replace(NBSP, " ")
     assert verdict.sentence.startswith(f"{verdict.label}: ")
     assert verdict.sentence.count(". ") == 0
 

@@ -8,7 +8,7 @@ import pickle
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 
@@ -116,7 +116,7 @@ class Checkpoint:
         with draft_of(self.file) as file:
             rest = _Hashed(file)
             file.write(self._first(rest.sha256.hexdigest()))  # to be replaced by one as long
-            torch.save(dict(state), rest)
+            torch.save(dict(state), cast(BinaryIO, rest))
             file.seek(0)
             file.write(self._first(rest.sha256.hexdigest()))
         end = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from tests.release.toys import TINY
 from torch import Tensor
 
 from ntprune.domains import Domain
+from ntprune.errors import TrainingDivergedError
 from ntprune.methods import protect
 from ntprune.methods.ntp import finish
+from ntprune.methods.ntp.objective import Objective
 from ntprune.models import Model
 from ntprune.release import Release
 
@@ -63,3 +66,44 @@ def test_the_strongest_check_inside_the_constraint(
     assert len(seen) == len(thieves)
     same = [all(torch.equal(made[k], each[k]) for k in made) for each in seen]
     assert same == [number == released for number in range(len(thieves))]
+
+
+@pytest.mark.parametrize("lost", [INSIDE, OUTSIDE], ids=["kept", "lost"])
+def test_a_loss_that_diverges_for_good(
+    lost: float,
+    tiny_base: Release,
+    tiny_source: Domain,
+    tiny_target: Domain,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A check that keeps the source accuracy is released; without one there is none."""
+    checked: list[dict[str, Tensor]] = []
+    keep = Objective.recover
+
+    def thief(model: Model, *_: Any, **__: Any) -> float:
+        checked.append(model.copy().module.state_dict())
+        return -1.0
+
+    def recover(self: Objective) -> Tensor:
+        return keep(self) * (math.nan if checked else 1.0)
+
+    monkeypatch.setattr(finish, "quick_thief", thief)
+    monkeypatch.setattr(Objective, "recover", recover)
+    monkeypatch.setattr(finish, "accuracy", lambda *_: tiny_base.card.source.validation - lost)
+    settings = TINY | {"finish": 3, "checks": 3, "device": "cpu"}
+    if lost:
+        with pytest.raises(TrainingDivergedError):
+            protect(tiny_base, tiny_source, tiny_target, **settings)
+        return
+    said: list[str] = []
+    made = protect(
+        tiny_base,
+        tiny_source,
+        tiny_target,
+        **settings,
+        progress=lambda *told: said.append(told[-1]),
+    )
+    assert len(checked) == 1
+    found = made.model.module.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in checked[0].items())
+    assert "the loss diverged, so it ends here" in said

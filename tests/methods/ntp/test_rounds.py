@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.release.toys import TINY
@@ -40,3 +42,16 @@ def test_a_few_images_stand_for_all_unless_a_class_is_missing(
     protect(tiny_base, tiny_source, tiny_target, **TINY, device="cpu")
     rounds = measured[: 1 + TINY["rounds"]]
     assert set(rounds) == {len(split) if by_class else few}
+
+
+def test_a_model_with_zeros_of_its_own_is_pruned_no_further(
+    tiny_base: Release, tiny_source: Domain, tiny_target: Domain
+) -> None:
+    """Its zeros may be trained again."""
+    base = replace(tiny_base, model=tiny_base.model.copy())
+    with torch.no_grad():
+        for weight in base.model.prunable().values():
+            weight[weight.abs() < weight.abs().median()] = 0
+    settings = TINY | {"support": "magnitude", "sparsity": 0.3, "device": "cpu"}
+    made = protect(base, tiny_source, tiny_target, **settings)
+    assert made.masks.sparsity == pytest.approx(0.3, abs=0.01)

@@ -26,9 +26,9 @@ def void(e: Evidence) -> Iterator[Flag]:
     yield Flag(
         name="void",
         message=(
-            "the unprotected model has no head start over scratch here (mean gap "
+            "the unprotected model is not shown to have a head start over scratch here (mean gap "
             f"{control.envelope.mean_gap:+.3f}, interval from {control.envelope.ci95[0]:+.3f}): "
-            "there is nothing to protect, and the audit is void"
+            "nothing shows what protection took away, and the audit is void"
         ),
     )
 

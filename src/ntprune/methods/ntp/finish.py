@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ntprune.engine import accuracy
 from ntprune.engine.loop import make_optimiser
+from ntprune.errors import TrainingDivergedError
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.levels import Grown, Levels
 from ntprune.methods.ntp.lookahead import Lookahead
@@ -78,7 +79,11 @@ class Finish:
         self.done = 0
 
     def advance(self) -> float:
-        """Outer steps up to the next check, and the check."""
+        """Outer steps up to the next check, and the check.
+
+        A loss that diverges for good ends the finish where a check inside the constraint is there
+        to be released.
+        """
         run, settings, work = self.run, self.run.settings, self.run.work
         shares = run.objective.shares
         count = min(max(1, self.total // settings.checks), self.total - self.done)
@@ -86,7 +91,16 @@ class Finish:
         # is what is released.
         cosine = max(0.4, 0.5 * (1 + math.cos(math.pi * self.done / self.total)))
         run.objective.fit_heads()
-        parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
+        try:
+            parts = run.descend((self.source, self.push), cosine, lambda: self._outer_steps(count))
+        except TrainingDivergedError:
+            if self.best is None or not self.best[0][0]:
+                raise
+            said = "the loss diverged, so it ends here"
+            work.progress(self.name, self.done, self.total, said)
+            self.total = self.done
+            self.settle()
+            return 100 * (work.before - accuracy(run.model, work.validation))
         self.done += count
         with run.average.in_place():
             drop = 100 * (work.before - run.accuracy(work.validation))

@@ -38,8 +38,8 @@ def quick_thief(
     """How far short mask-free fine-tunings get: the lower, the stronger the protection.
 
     Copies with a new head and, where the classes are the source's, with the released head are
-    fine-tuned on 64 images (512 of mixed styles, and never fewer than 6 a class) of the defender's target training split, as they
-    are and with BatchNorm statistics rebased to these images
+    fine-tuned on 64 images (512 of mixed styles, and never fewer than 6 a class) of the defender's
+    target training split, as they are and with BatchNorm statistics rebased to these images
     (`ntprune.engine.rebase_statistics`). Of each head the smaller cross-entropy on the target's
     validation split counts, at the temperature that suits it best: a thief who has learnt 64 images
     by heart is sure of whatever he says, and would otherwise pass for one who knows nothing. The

@@ -37,9 +37,9 @@ class Rounds:
         self.run = run
         self.prunable = run.model.prunable()
         weights = list(self.prunable.values())
-        projection = GlobalMagnitude(run.settings.ceiling)
-        projection.masks(weights, run.settings.sparsity)  # fails now rather than after an hour
-        self.admm = ADMM(weights, projection, run.settings.rho)
+        self.projection = GlobalMagnitude(run.settings.ceiling)
+        self.projection.masks(weights, run.settings.sparsity)  # fails now, not after an hour
+        self.admm = ADMM(weights, self.projection, run.settings.rho)
         self.glance = self._glance(run.work.validation)
         self.controller = Controller(run.settings.max_source_drop, grain=100 / len(self.glance))
         self.before = run.accuracy(self.glance)
@@ -73,8 +73,9 @@ class Rounds:
         return drop
 
     def masks(self) -> MaskSet:
-        """The support of Z."""
-        return MaskSet(dict(zip(self.prunable, self.admm.masks(), strict=True)))
+        """The support of Z, at the sparsity asked for also where more of Z is zero."""
+        masks = self.projection.masks(self.admm.z, self.run.settings.sparsity)
+        return MaskSet(dict(zip(self.prunable, masks, strict=True)))
 
     @torch.no_grad()
     def settle(self) -> None:
