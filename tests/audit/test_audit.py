@@ -153,6 +153,23 @@ def test_an_interrupted_audit_runs_only_what_is_missing(
     assert document(tmp_path / "out") == document(done[0])
 
 
+def test_a_control_whose_files_are_gone_is_made_anew_if_it_is_needed(
+    done: tuple[Path, Watched], pristine: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done[0], tmp_path / "out")
+    jobs = tmp_path / "out" / "jobs"
+    (control,) = (job for job in done[1].ran if job.spec.get("method") == "random")
+    weights = json.loads((jobs / f"{control.id}.json").read_bytes())["result"]["weights"]
+    shutil.rmtree(jobs / "releases")
+    run(pristine, tmp_path / "out", engine=(idle := Watched()))
+    assert not idle.ran
+    lost = next(j for j in done[1].ran if "attack" in j.spec and j.spec["release"] == weights)
+    (jobs / f"{lost.id}.json").unlink()
+    run(pristine, tmp_path / "out", engine=(again := Watched()))
+    assert {job.id for job in again.ran} == {control.id, lost.id}
+    assert document(tmp_path / "out") == document(done[0])
+
+
 class Unlucky(Watched):
     """Loses one job by its own error, and tells the truth about the others."""
 

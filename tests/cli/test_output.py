@@ -248,3 +248,18 @@ def test_processes_do_not_share_a_gpu_unasked(
 ) -> None:
     monkeypatch.setattr("ntprune.engine.resolve_device", lambda name: torch.device("cuda"))
     assert workers_or_cores(workers, device) == wanted
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_no_room_where_stdout_leads_to() -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "ntprune.cli.main", "attacks"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("ntprune: cannot write to stdout: no space left")

@@ -28,6 +28,13 @@ def with_pixel(value: float) -> np.ndarray[Any, Any]:
 BAD = {
     "images int64": (IMAGES.astype(np.int64), LABELS, "images of type int64, expected uint8"),
     "images bool": (IMAGES > 3, LABELS, "images of type bool, expected uint8"),
+    "images of 0 and 1": (IMAGES > 3, LABELS, r"with 255 \* images.astype"),
+    "images of bytes": (IMAGES.astype(np.int16), LABELS, r"expected .*: convert them with images"),
+    "images of 12 bits": (
+        16 * IMAGES.astype(np.uint16) + 200,
+        LABELS,
+        "images of type uint16, expected .*: scale them to 0 to 255 first",
+    ),
     "images text": (IMAGES.astype(str), LABELS, "images of type <U3, expected uint8"),
     "NaN": (with_pixel(np.nan), LABELS, "NaN or infinite, expected finite pixels"),
     "inf": (with_pixel(np.inf), LABELS, "NaN or infinite, expected finite pixels"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,29 @@ def test_damage_never_escapes_as_another_error(tmp_path: Path) -> None:
             messages.append(str(error))
     assert len(messages) > 60
     assert not any("\n" in message for message in messages)
+
+
+def test_a_member_that_is_no_array(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, **train_and_test())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("class_names", b"a, b")
+    with pytest.raises(DataInvalidError, match="'class_names' is no array"):
+        domain(f"npz:{path}")
+
+
+def test_members_that_another_program_packed(tmp_path: Path) -> None:
+    """And that are damaged: by LZMA, which numpy never writes and zipfile reads."""
+    path = tmp_path / "x.npz"
+    np.savez(path, **train_and_test())
+    with zipfile.ZipFile(path) as plain:
+        members = {name: plain.read(name) for name in plain.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
+    assert domain(f"npz:{path}").classes
+    whole = bytearray(path.read_bytes())
+    whole[200:260] = bytes(60)
+    path.write_bytes(whole)
+    with pytest.raises(DataInvalidError, match=r"cannot be read as \.npz"):
+        domain(f"npz:{path}")

@@ -90,6 +90,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         resealed(WEIGHTS, lambda t: t[SCALE].fill_(float("-inf"))),
         "'features.1.weight' holds values that are not finite",
     ),
+    "a weight of eight bits": (
+        resealed(WEIGHTS, lambda t: t.update({SCALE: t[SCALE].to(torch.float8_e4m3fn)})),
+        "'features.1.weight' is torch.float8_e4m3fn, which no release holds",
+    ),
     "a mask left out": (resealed(MASKS, lambda t: t.pop(FIRST)), "masks are not those"),
     "a mask of the head": (
         resealed(MASKS, lambda t: t.update({HEAD: torch.ones(4, 16, dtype=torch.bool)})),

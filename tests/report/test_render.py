@@ -223,18 +223,30 @@ def test_history_of_another_method(tmp_path: Path) -> None:
 
 
 def test_steps_that_are_none_are_no_reason_to_fail(tmp_path: Path) -> None:
-    records = [{"step": step, "loss": 1.0} for step in (None, "x", [1], 3)]
+    records = [{"step": step, "loss": 1.0} for step in (None, "x", [1], 10**400, 3)]
     out = render([write(tmp_path / "audit", report(), records)], tmp_path / "r.html")
     assert "optimiser step" in out.read_text()
+
+
+def test_a_figure_that_is_no_number(tmp_path: Path) -> None:
+    """A report could not draw it, or would draw a conclusion from it."""
+    folder = write(tmp_path / "audit", report())
+    document = json.loads((folder / "report.json").read_bytes())
+    document["controls"]["unprotected"]["envelope"]["mean_gap"] = float("nan")
+    (folder / "report.json").write_text(json.dumps(document))
+    with pytest.raises(AuditError, match=r"controls.unprotected.envelope.mean_gap: .*finite"):
+        render([folder], tmp_path / "r.html")
 
 
 def test_a_file_that_is_no_report_is_kept(tmp_path: Path) -> None:
     folder = write(tmp_path / "audit", report())
     (tmp_path / "README.md").write_text("precious")
-    with pytest.raises(OutputError, match=r"README\.md is no report and would be replaced"):
-        render([folder], tmp_path / "README.html")
-    assert (tmp_path / "README.md").read_text() == "precious"
-    assert not (tmp_path / "README.html").exists()
+    (tmp_path / "page.html").write_text("<!doctype html><title>precious</title>")
+    for kept, other in (("README.md", "README.html"), ("page.html", "page.md")):
+        with pytest.raises(OutputError, match=rf"{kept} is no report and would be replaced"):
+            render([folder], (tmp_path / kept).with_suffix(".html"))
+        assert "precious" in (tmp_path / kept).read_text()
+        assert not (tmp_path / other).exists()
     for _ in range(2):
         render([folder], tmp_path / "mine.html")
 

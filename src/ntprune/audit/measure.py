@@ -19,6 +19,7 @@ def measure(
         NtpruneError: a user's mistake that a job ran into.
     """
     controls = plan.control_jobs()
+    _forget_lost(plan, controls, context, ledger)
     known = _known(ledger, list(controls.values()))
     made = engine(list(controls.values()), context, ledger, stage="controls", progress=progress)
     weights = {"release": plan.weights, "unprotected": plan.base}
@@ -56,6 +57,18 @@ def measure(
         missing=missing,
         reused=known,
     )
+
+
+def _forget_lost(plan: Plan, controls: dict[str, Job], context: Context, ledger: Ledger) -> None:
+    """Have a control made anew whose files are gone while something is still to be done to it."""
+    for name, job in controls.items():
+        made = ledger.get(job)
+        if made is None or (context.produced / made["weights"]).is_dir():
+            continue
+        points = plan.point_jobs({name: made["weights"]})
+        needing = [job for (subject, _), jobs in points.items() if subject == name for job in jobs]
+        if ledger.missing([*needing, plan.source_job(made["weights"])]):
+            ledger.drop(job)
 
 
 def _known(ledger: Ledger, jobs: list[Job]) -> int:

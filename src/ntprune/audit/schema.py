@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ntprune.attacks import ThreatModel
 
@@ -16,8 +16,8 @@ class _Frozen(BaseModel):
 class ScratchCurve(_Frozen):
     """Training from scratch: mean test accuracy (0 to 1) at each budget, and its spread."""
 
-    curve: list[float]
-    spread: list[float]
+    curve: list[FiniteFloat]
+    spread: list[FiniteFloat]
 
 
 class Curve(ScratchCurve):
@@ -32,8 +32,8 @@ class Curve(ScratchCurve):
             of fewer than two such seeds, or where it was not recorded.
     """
 
-    slc_auc: float
-    mean_gap: float
+    slc_auc: FiniteFloat
+    mean_gap: FiniteFloat
     ci95: tuple[float, float] | None = None
 
 
@@ -64,9 +64,9 @@ class Control(_Frozen):
         envelope: over those attacks.
     """
 
-    source: float
+    source: FiniteFloat
     drop_ci95_pp: tuple[float, float] | None = None
-    sparsity: float
+    sparsity: FiniteFloat
     attacks: dict[str, Curve]
     envelope: Envelope
 
@@ -80,9 +80,9 @@ class SourceChange(_Frozen):
     """
 
     name: str
-    before: float
-    after: float
-    drop_pp: float
+    before: FiniteFloat
+    after: FiniteFloat
+    drop_pp: FiniteFloat
     ci95_pp: tuple[float, float] | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,7 +105,7 @@ def audit(
             for name, control in report.controls.items()
         ),
         *(f"  flag {flag.name}: {flag.message}" for flag in report.flags),
-        f"next: ntprune report {out} --out report.html",
+        f"next: ntprune report {shlex.quote(str(out))} --out report.html",
     ]
     emit(json, report.model_dump(mode="json", by_alias=True) | {"verdict": verdict}, lines)
 

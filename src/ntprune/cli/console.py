@@ -11,16 +11,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ntprune.errors import OutputError
+
 if TYPE_CHECKING:
     from ntprune.engine import Progress
 
 
 def emit(as_json: bool, document: dict[str, Any], lines: Sequence[str]) -> None:
-    """Print `document` as JSON, or `lines`."""
-    if as_json:
-        print(json.dumps(document, indent=2))
-    else:
-        print("\n".join(lines))
+    """Print `document` as JSON, or `lines`.
+
+    Raises:
+        OutputError: there is no room where stdout leads to.
+    """
+    try:
+        print(json.dumps(document, indent=2) if as_json else "\n".join(lines), flush=True)
+    except OSError as error:
+        # Python tries again when it ends, and would say so.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return  # whoever reads has read enough
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot write to stdout: {reason}; what was made is there: free space"
+        ) from error
 
 
 def workers_or_cores(workers: int, device: str = "cpu") -> int:

@@ -25,7 +25,8 @@ def experiment(
         Path, typer.Option(help="Folder for models, releases and audits, shared by all studies.")
     ] = Path("runs/studies"),
     results: Annotated[
-        Path | None, typer.Option(help="Folder for table, figure and data (else results/NAME).")
+        Path | None,
+        typer.Option(help="Folder of table, figure and data (else results/NAME-PAIR)."),
     ] = None,
     workers: Workers = 0,
     dry_run: Annotated[
@@ -46,7 +47,7 @@ def experiment(
 
     study, domains = named_study(name), named_pair(pair)
     protections = range(seed, seed + (seeds or study.seeds))
-    place = results or Path("results") / name
+    place = results or Path("results") / f"{name}-{pair}"
     common = ["--device", device]
     if data_root is not None:
         common += ["--data-root", str(data_root)]

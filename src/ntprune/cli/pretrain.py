@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,7 @@ def pretrain(
         [
             f"{release.model!r} trained on {data.name}: "
             f"validation {100 * record.validation:.2f} %, test {100 * record.test:.2f} %",
-            f"saved to {out}; next: ntprune protect {out} --target NAME --out release/",
+            f"saved to {out}; next: ntprune protect {shlex.quote(str(out))} --target NAME "
+            "--out release/",
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,6 +86,8 @@ def protect(
     release.save(out)
     card = release.card
     before = given.card.source
+    step = ["ntprune", "audit", str(out), "--target", "NAME" if unseen else target[0]]
+    step += ["--out", "audit/"]
     emit(
         json,
         {"out": str(out), "card": card.model_dump(mode="json", by_alias=True)},
@@ -93,7 +96,7 @@ def protect(
             f"{100 * before.validation:.2f} % → {100 * card.source.validation:.2f} %, test "
             f"{100 * before.test:.2f} % → {100 * card.source.test:.2f} %",
             f"ship {out}; keep {out}.owner, which holds the unprotected model",
-            f"next: ntprune audit {out} --target {'NAME' if unseen else target[0]} --out audit/"
+            f"next: {shlex.join(step)}"
             + (", NAME being what a thief might want (ntprune domains)" if unseen else ""),
         ],
     )

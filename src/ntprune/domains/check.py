@@ -152,6 +152,16 @@ def _check_split(
         )
 
 
+def _to_bytes(pixels: Array) -> str:
+    """How pixels of another type than uint8 become such without being cut off."""
+    if pixels.dtype.kind == "b":
+        return "convert them with 255 * images.astype('uint8')"
+    within = pixels.dtype.kind in "iu" and pixels.size and 0 <= pixels.min() <= pixels.max() <= 255
+    if within:
+        return "convert them with images.astype('uint8')"
+    return "scale them to 0 to 255 first, and then convert them with images.astype('uint8')"
+
+
 def _bytes(pixels: Array, where: str) -> Array:
     if pixels.dtype == np.uint8:
         return pixels
@@ -160,7 +170,7 @@ def _bytes(pixels: Array, where: str) -> Array:
             where,
             f"images of type {pixels.dtype}",
             "uint8 from 0 to 255, or floats",
-            "convert them with images.astype('uint8')",
+            _to_bytes(pixels),
         )
     if not np.isfinite(pixels).all():
         _refuse(where, "pixels that are NaN or infinite", "finite pixels", "repair the images")

@@ -7,6 +7,7 @@ the test split. `class_names` is optional.
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -23,7 +24,10 @@ from ntprune.errors import DataInvalidError
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 # What zipfile, zlib and numpy raise over damaged bytes, a shape too large for memory included.
-DAMAGE = (OSError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    *(OSError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 PARTS = ("train", "val", "test")
 
 
@@ -63,7 +67,7 @@ def _read(path: Path) -> Arrays:
                 f"{path}: found a single array, expected an .npz archive: save with numpy.savez"
             )
         with archive:
-            return {key: archive[key] for key in archive.files if _wanted(key)}
+            arrays = {key: archive[key] for key in archive.files if _wanted(key)}
     except DAMAGE as error:
         raise DataInvalidError(
             f"{path}: cannot be read as .npz ({one_line(error)}): it is damaged or something "
@@ -74,6 +78,10 @@ def _read(path: Path) -> Arrays:
             f"{path}: holds pickled objects or is no .npz ({one_line(error)}): pickles are never "
             "loaded; save plain arrays, names as numpy.array([...], dtype=str)"
         ) from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise DataInvalidError(f"{path}: '{key}' is no array: save it with numpy.savez")
+    return arrays
 
 
 def _wanted(key: str) -> bool:

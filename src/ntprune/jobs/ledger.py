@@ -68,6 +68,16 @@ class Ledger:
         about = {"reason": failure.reason, "details": failure.details}
         self._write(self._failed(job), job, about)
 
+    def drop(self, job: Job) -> None:
+        """Forget that `job` was run: what it left behind is gone.
+
+        Raises:
+            OutputError: the folder is not writable.
+        """
+        file = self._file(job)
+        with writing(file):
+            file.unlink(missing_ok=True)
+
     def missing(self, jobs: list[Job]) -> list[Job]:
         """Those of `jobs` without a result, each once, in order."""
         unique = {job.id: job for job in jobs}

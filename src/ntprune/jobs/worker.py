@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 
-from ntprune.errors import NtpruneError
+from ntprune.errors import AuditError, NtpruneError
 from ntprune.jobs.attempt import Outcome, attempt, spoils_process
 from ntprune.jobs.context import Context
 from ntprune.jobs.job import Job
@@ -35,6 +35,9 @@ Said = Outcome | NtpruneError | Ready | Died
 class Worker:
     """Started by spawn, so that CUDA and threads are safe; computes on one thread.
 
+    Raises:
+        AuditError: the system has no room for another process.
+
     Attributes:
         ready: whether it can be given a job.
         job: what it works on.
@@ -42,10 +45,16 @@ class Worker:
 
     def __init__(self, context: Context) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, context), daemon=True)
-        with _deaf_to_interrupts():
-            self._process.start()
+        try:
+            self._pipe, theirs = spawn.Pipe()
+            self._process = spawn.Process(target=_serve, args=(theirs, context), daemon=True)
+            with _deaf_to_interrupts():
+                self._process.start()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise AuditError(
+                f"no further worker can be started ({reason}): give fewer --workers"
+            ) from error
         # With this copy closed, the pipe ends when the process does.
         theirs.close()
         self.ready = False

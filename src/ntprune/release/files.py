@@ -39,6 +39,7 @@ WEIGHTS, MASKS, CARD, HISTORY = (
     "card.json",
     "history.json",
 )
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def owner_folder(path: Path) -> Path:
@@ -144,6 +145,12 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Release:
             if sha256(state) != wanted:
                 _explain_change(state)
     weights, masks = _read(path / WEIGHTS), _read(path / MASKS)
+    for name, value in weights.items():
+        if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
+            raise ReleaseInvalidError(
+                f"{path / WEIGHTS}: '{name}' is {value.dtype}, which no release holds: restore it "
+                "from the original release"
+            )
     broken = [name for name, value in weights.items() if not value.isfinite().all()]
     if broken:
         raise ReleaseInvalidError(

@@ -11,7 +11,9 @@ from ntprune.report.html import to_html
 from ntprune.report.load import load
 from ntprune.report.markdown import to_markdown
 
-_FIRST = b"# Model protection audit: "  # as templates/report.md.j2 begins
+# As templates/report.md.j2 begins, and what is near the top of report.html.j2.
+_FIRST, _TITLE = b"# Model protection audit: ", b"<title>Model protection audit: "
+_TOP = 2000
 
 
 def render(audits: Sequence[Path], out: Path) -> Path:
@@ -30,7 +32,7 @@ def render(audits: Sequence[Path], out: Path) -> Path:
     Raises:
         AuditError: no folder given, or one that holds no finished audit.
         OutputError: `out` is not an `.html` file name or can't be written, or something that is no
-            report has the name that the Markdown would get.
+            report has its name or that of the Markdown.
     """
     out = Path(out)
     if out.suffix.lower() != ".html" or out.is_dir():
@@ -38,11 +40,12 @@ def render(audits: Sequence[Path], out: Path) -> Path:
     beside = out.with_suffix(".md")
     if not audits:
         raise AuditError("no audit folder given: name at least one that 'ntprune audit' wrote")
-    with reading(beside, OutputError):
-        if beside.exists() and not beside.read_bytes().startswith(_FIRST):
-            raise OutputError(
-                f"{beside} is no report and would be replaced by one: choose another name for {out}"
-            )
+    for file, mark in ((out, _TITLE), (beside, _FIRST)):
+        with reading(file, OutputError):
+            if file.exists() and mark not in file.read_bytes()[:_TOP]:
+                raise OutputError(
+                    f"{file} is no report and would be replaced by one: choose another --out"
+                )
     loaded = [load(Path(folder)) for folder in audits]
     page, twin = to_html(loaded), to_markdown(loaded)
     write_file(out, page.encode())

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 
 def require_own(results: Path, study: Study, pair: str) -> None:
-    """Refuse a folder with the results of another study or pair.
+    """Refuse a folder with the results of another study or pair, and what can't be a folder.
 
     Raises:
-        OutputError: it holds some.
+        OutputError: it holds some, or is a file or below one.
     """
     file = results / "data.json"
+    place = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise OutputError(f"{place} is a file and no folder: choose another --results")
     if not file.exists():
         return
     try:
@@ -32,9 +35,7 @@ def require_own(results: Path, study: Study, pair: str) -> None:
     except (ValueError, KeyError, TypeError):
         holds = ("something else", "?")
     if holds != (study.name, pair):
-        raise OutputError(
-            f"{results} holds '{holds[0]}' on {holds[1]}: choose another --results or remove it"
-        )
+        raise OutputError(f"{results} holds '{holds[0]}' on {holds[1]}: choose another --results")
 
 
 def publish(study: Study, record: Record, results: Path) -> None:
