@@ -52,7 +52,7 @@ def test_it_stays_the_module_it_was() -> None:
     assert list(module.state_dict()) == list(before)
     assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
     assert list(model.prunable()) == ["body.0.weight", "body.4.weight"]
-    assert model.spec.architecture == "own"
+    assert model.spec.architecture.startswith("own-")
     batch = torch.randint(256, (2, 1, 8, 8)).to(torch.uint8)
     module.eval()
     torch.testing.assert_close(model(batch), module(PRE.normalise(batch)))
@@ -317,3 +317,17 @@ def test_the_last_of_two_under_one_name_counts() -> None:
     wrapped(Own(), name="twice")
     last = wrapped(Own(torch.relu), name="twice")
     assert Model.fresh(last.spec, seed=0).module.between is torch.relu
+
+
+def test_two_networks_of_one_class_keep_apart() -> None:
+    """Else new heads of the first would be put on the second, silently where shapes agree."""
+    other, wider = Own(), Own()
+    other.body[2] = nn.Tanh()
+    wider.tail[3] = nn.Linear(6, 5)
+    first, second = wrapped(Own()), wrapped(other)
+    assert isinstance(first.new_head(("x", "y"), 0).module.get_submodule("body.2"), nn.ReLU)
+    assert isinstance(second.new_head(("x", "y"), 0).module.get_submodule("body.2"), nn.Tanh)
+    again, more = wrapped(Own()), wrapped(wider, classes=("a", "b", "c", "d", "e"))
+    names = [model.spec.architecture for model in (first, again, more, second)]
+    assert len(set(names[:3])) == 1
+    assert names[3] != names[0]

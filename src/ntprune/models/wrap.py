@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import re
 from dataclasses import replace
 
 import torch
@@ -36,8 +38,9 @@ def wrap(
         classes: class names in the order of the outputs.
         preprocessing: what its input looks like.
         name: registers the architecture under this name, so that releases of it load again in
-            this process; `<class name>` in lower case if not given. What an earlier call has
-            registered under it is replaced.
+            this process. What an earlier call has registered under it is replaced, so that models
+            of that call must not be used any more. Without one it is the class's name in lower
+            case and a few digits that stand for layers and shapes, whatever the classes.
 
     Raises:
         ModelMismatchError: a part does not exist, the two parts do not make up the whole, a
@@ -51,7 +54,8 @@ def wrap(
         )
     parts = _split(module, encoder, head)
     _check_classifier(parts)
-    name = name or type(module).__name__.lower()
+    _check_parameters(module)
+    name = name or f"{type(module).__name__.lower()}-{_structure(module, head)}"
     spec = ModelSpec(architecture=name, classes=classes, preprocessing=preprocessing)
     _check(parts, spec)
     blueprint = copy.deepcopy(module).cpu()
@@ -64,6 +68,20 @@ def wrap(
 
     register_architecture(name, builder, passing=True)
     return Model(replace(parts, layout=find_layout(module, spec.preprocessing)), spec)
+
+
+def _structure(module: nn.Module, head: str) -> str:
+    """Eight hexadecimal digits that stand for layers and shapes, whatever the number of classes.
+
+    New heads and the thief's own network are built by name: two networks of one class must not
+    share it.
+    """
+    net = copy.deepcopy(module)
+    with torch.random.fork_rng(devices=[]):
+        _resize_classifier(net, head, 1)
+    layers = re.sub(r"0x[0-9a-f]+", "", repr(net))  # of a function, its address
+    shapes = [(name, tuple(value.shape)) for name, value in net.state_dict().items()]
+    return hashlib.sha256(f"{layers} {shapes}".encode()).hexdigest()[:8]
 
 
 def _split(module: nn.Module, encoder: str, head: str) -> Parts:
@@ -85,7 +103,6 @@ def _check_classifier(parts: Parts) -> None:
 
 
 def _check(parts: Parts, spec: ModelSpec) -> None:
-    _check_parameters(parts.module)
     pre = spec.preprocessing
     images = probe(pre).to(next(parts.module.parameters()).device)
     was_training = parts.module.training
