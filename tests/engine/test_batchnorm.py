@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ntprune.engine import (
     Resident,
+    batchnorm,
     kept_statistics,
     rebase_statistics,
     rebased_layers,
@@ -95,6 +96,22 @@ def test_the_exact_mean_over_batches(
         torch.testing.assert_close(layer.running_mean, mean)
         torch.testing.assert_close(layer.running_var, variance)
         assert int(layer.num_batches_tracked) == len(parts)
+
+
+def test_a_few_large_images_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What batches differ by is a part of the variance, most of it where images differ as wholes.
+
+    The first layer is fed the same whatever is looked at together, so its variance is that of all.
+    """
+    levels = torch.arange(0, 240, 8).to(torch.uint8)
+    data = Resident(levels.view(-1, 1, 1, 1).expand(-1, 1, 4, 4).clone(), torch.zeros(30))
+    whole, cut = network(), network()
+    reestimate_batchnorm(whole, data, 30)
+    monkeypatch.setattr(batchnorm, "at_once", lambda most, side: 3)
+    reestimate_batchnorm(cut, data, 30)
+    first, same = whole.module[0][1], cut.module[0][1]
+    torch.testing.assert_close(same.running_mean, first.running_mean)
+    torch.testing.assert_close(same.running_var, first.running_var, rtol=0.03, atol=0.0)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -23,7 +23,9 @@ def reestimate_batchnorm(
 ) -> None:
     """Replace BatchNorm running statistics by the mean over batches of `data`, in place.
 
-    Labels are not used. Weights and the mode are left as they were.
+    Labels are not used. Weights and the mode are left as they were. Where images are so large that
+    fewer fit in, variances are those within batches and between them: a few images have less of it
+    among themselves than all have.
 
     Args:
         model: the model to change.
@@ -31,8 +33,8 @@ def reestimate_batchnorm(
         batch: images at a time; fewer of large ones.
         limit: of images.
     """
-    layers = [m for m in model.module.modules() if isinstance(m, _BatchNorm)]
-    layers = [m for m in layers if m.track_running_stats]
+    found = (m for m in model.module.modules() if isinstance(m, _BatchNorm))
+    layers: list[Any] = [m for m in found if m.track_running_stats]
     if not layers:
         return
     was_training = model.module.training
@@ -43,11 +45,20 @@ def reestimate_batchnorm(
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
     images = data.images[:limit]
-    batch = at_once(batch, images.shape[-1])
+    batch, wanted = at_once(batch, images.shape[-1]), batch
+    between = [torch.zeros_like(layer.running_mean) for layer in layers if batch < wanted]
     # A ragged last batch would count as much as a full one.
     whole = len(images) - len(images) % batch if len(images) > batch else len(images)
-    for part in images[:whole].split(batch):
+    parts = images[:whole].split(batch)
+    for number, part in enumerate(parts, 1):
+        before = [layer.running_mean.clone() for layer in layers]
         model(part)  # the head may normalise too
+        for spread, layer, old in zip(between, layers, before, strict=False):
+            # Welford's update; the running mean is that of all batches so far.
+            off = number * (layer.running_mean - old)
+            spread.add_(off.square(), alpha=1 - 1 / number)
+    for spread, layer in zip(between, layers, strict=False):
+        layer.running_var.add_(spread / len(parts))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     model.module.train(was_training)

@@ -27,6 +27,8 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
         state["cuda"] = torch.cuda.get_rng_state(device)
     elif device.type == "mps":
         state["mps"] = torch.mps.get_rng_state()
+    elif device.type == "xpu":
+        state["xpu"] = torch.xpu.get_rng_state(device)
     return state
 
 
@@ -37,15 +39,20 @@ def set_random_state(device: torch.device, state: Mapping[str, torch.Tensor]) ->
         torch.cuda.set_rng_state(state["cuda"], device)
     elif device.type == "mps":
         torch.mps.set_rng_state(state["mps"])
+    elif device.type == "xpu":
+        torch.xpu.set_rng_state(state["xpu"], device)
 
 
 @contextmanager
 def layers_draw(seed: int, device: torch.device) -> Iterator[None]:
     """Inside the block layers that draw for themselves, such as dropout, follow `seed`.
 
-    Other draws from torch's own streams, of the CPU and of a CUDA `device`, go on afterwards as if
-    the block had not been.
+    Other draws from torch's own streams, of the CPU and of `device`, go on afterwards as if the
+    block had not been.
     """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    before = random_state(device)
+    torch.manual_seed(seed)
+    try:
         yield
+    finally:
+        set_random_state(device, before)

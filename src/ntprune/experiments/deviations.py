@@ -24,7 +24,13 @@ from ntprune.audit import Protocol, audit
 from ntprune.audit.protocol import QUICK
 from ntprune.audit.schema import Report
 from ntprune.domains import Domain, domain
-from ntprune.errors import NtpruneError, OutputError
+from ntprune.errors import (
+    AuditError,
+    ConstraintError,
+    LayerCollapseError,
+    NtpruneError,
+    TrainingDivergedError,
+)
 from ntprune.experiments.common.arguments import command as command_line
 from ntprune.experiments.common.machine import machine
 from ntprune.experiments.common.once import once
@@ -35,6 +41,8 @@ from ntprune.methods.checkpoint import beside
 from ntprune.release import Release
 from ntprune.release.atomic import write_file
 
+# What a variant may come to; anything else is a mistake.
+FOUND = (LayerCollapseError, TrainingDivergedError, ConstraintError, AuditError)
 # What each variant does otherwise than the authors.
 VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -177,7 +185,7 @@ def run(
     base = once(
         out / "base",
         lambda: pretrain(source=source, seed=study.seed, device="cpu", **study.pretrain),
-        study.pretrain | {"seed": study.seed},
+        study.pretrain | {"seed": study.seed, "source": source.name},
     )
     rows = _recorded(study, results)
     for name in variants:
@@ -200,9 +208,7 @@ def run(
                 data_root=data_root,
             ).report
             rows[name] = _row(name, place, release, report)
-        except OutputError:
-            raise  # a mistake, and nothing that the variant has done
-        except NtpruneError as error:
+        except FOUND as error:
             # A variant that empties the network or diverges is a finding, and no end.
             rows[name] = {"settings": VARIANTS[name], "failed": str(error)}
         _write(study, rows, results)
@@ -228,6 +234,7 @@ def _protected(
 
     settings = make_method("ntp", preset="paper", **(study.protect | VARIANTS[name])).settings
     wanted = settings.model_dump(mode="json") | {"seed": study.seed}
+    wanted |= {"source": source.name, "targets": [target.name]}
     return once(place / "release", make, wanted)
 
 

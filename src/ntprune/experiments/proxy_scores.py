@@ -18,7 +18,7 @@ from ntprune.domains import Domain
 from ntprune.engine import feature_maps, generator, outputs, reestimate_batchnorm
 from ntprune.errors import TrainingDivergedError
 from ntprune.experiments.common.audited import MASK_FREE
-from ntprune.methods.defence import TargetData, in_random_order
+from ntprune.methods.defence import TargetData
 from ntprune.methods.ntp import quick_thief as thieving
 from ntprune.methods.ntp.quick_thief import quick_thief
 from ntprune.metrics import calibrated_cross_entropy, logme, probe_loss
@@ -41,12 +41,7 @@ class Defended:
     def __init__(self, release: Release, target: Domain, seed: int = 0) -> None:
         self.release = release
         self.seed = seed
-        self.data = TargetData(
-            target.name,
-            in_random_order(target.train, release.model, seed),
-            in_random_order(target.validation, release.model, seed),
-            target.classes,
-        )
+        self.data = TargetData.of(target, release.model, seed)
 
     @cached_property
     def maps(self) -> tuple[Tensor, Tensor]:

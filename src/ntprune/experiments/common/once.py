@@ -16,7 +16,8 @@ def once(folder: Path, make: Callable[[], Release], wanted: Mapping[str, Any]) -
     Args:
         folder: of the release.
         make: makes it.
-        wanted: seed, settings and parts of the blueprint that it has if `make` has made it.
+        wanted: seed, settings, source, targets and parts of the blueprint that it has if `make` has
+            made it.
 
     Raises:
         OutputError: what is in `folder` has others.
@@ -37,4 +38,6 @@ def once(folder: Path, make: Callable[[], Release], wanted: Mapping[str, Any]) -
 
 def _told(card: Card) -> dict[str, Any]:
     model = card.model.model_dump(mode="json")
-    return model | card.settings | {"seed": card.seed, "size": card.model.preprocessing.size}
+    whose = {"source": card.source.name, "targets": list(card.targets)}
+    own = {"seed": card.seed, "size": card.model.preprocessing.size}
+    return model | card.settings | whose | own

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ntprune.errors import NtpruneError
+from ntprune.experiments.common.machine import machine
 from ntprune.release.atomic import write_file
 
 Say = Callable[[str], None]
@@ -121,6 +122,7 @@ def run_stage(
         command=shown(arguments),
         seconds=round(time.monotonic() - start, 1),
         peak_memory_mb=ended.peak_memory_mb,
+        commit=machine()["commit"],  # a record is written later, perhaps by another
     )
 
 

@@ -40,11 +40,12 @@ def quick_thief(
     Copies with a new head and, where the classes are the source's, with the released head are
     fine-tuned on 64 images (512 of mixed styles, and never fewer than 6 a class) of the defender's
     target training split, as they are and with BatchNorm statistics rebased to these images
-    (`ntprune.engine.rebase_statistics`). Of each head the smaller cross-entropy on the target's
-    validation split counts, at the temperature that suits it best: a thief who has learnt 64 images
-    by heart is sure of whatever he says, and would otherwise pass for one who knows nothing. The
-    mean over the heads is returned with the sign turned, so that a larger figure means more head
-    start. The best of all would say what one lucky thief has: checks of one run lie closer than
+    (`ntprune.engine.rebase_statistics`; of large ones to as many as fit in at once). Of each head
+    the smaller cross-entropy on the target's validation split counts, at the temperature that suits
+    it best: a thief who has learnt 64 images by heart is sure of whatever he says, and would
+    otherwise pass for one who knows nothing. The mean over the heads is returned with the sign
+    turned, so that a larger figure means more head start. The best of all would say what one lucky
+    thief has: checks of one run lie closer than
     that (docs/experiments/settings.md, rounds 17 and 21).
 
     Args:
