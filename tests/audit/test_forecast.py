@@ -38,7 +38,10 @@ def jobs(given: Prepared, place: Path) -> list[Job]:
 def test_the_steps_are_those_that_are_taken(
     rules: Protocol, pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With batches of just those sizes: a thief of 8 samples never sees 32 at once."""
+    """With batches of just those sizes: a thief of 8 samples never sees 32 at once.
+
+    Or more than are taken: whoever finds the usual rate best has no other to confirm beside it.
+    """
     taken: Counter[int] = Counter()
     draw = Batches.next
 
@@ -55,8 +58,12 @@ def test_the_steps_are_those_that_are_taken(
         expected += work.steps
     monkeypatch.setattr(Batches, "next", watched)
     report = run(pristine, tmp_path / "out", protocol=rules).report
-    assert taken == expected
-    assert report.cost.steps == sum(expected.values())
+    assert report.cost.steps == taken.total()
+    if rules.recipe.confirm:
+        assert taken < expected
+        assert taken.total() > 0.7 * expected.total()
+    else:
+        assert taken == expected
     assert {min(8, rules.recipe.batch), min(32, rules.recipe.batch)} < set(expected)
 
 

@@ -143,7 +143,7 @@ def test_steps_of_a_point() -> None:
     tuned = Recipe(lrs=(1.0,) * 5, min_steps=80, search_share=0.125)
     assert tuned.trial_steps(8) == 10
     assert tuned.total_steps(8) == 80 + 5 * 10
-    assert tuned.model_copy(update={"confirm": True}).total_steps(8) == 2 * 80 + 5 * 10
+    assert tuned.model_copy(update={"confirm": True}).total_steps(8) == 3 * 80 + 5 * 10
 
 
 def test_the_usual_rate() -> None:

@@ -25,14 +25,18 @@ class Recorder:
 
     name = "recorder"
 
-    def __init__(self, diverging: tuple[float, ...] = (), at_length: int = 0) -> None:
+    def __init__(
+        self, diverging: tuple[float, ...] = (), at_length: int = 0, on: int | None = None
+    ) -> None:
         self.diverging = diverging
         self.at_length = at_length
+        self.on = on
         self.calls: list[dict[str, Any]] = []
 
     def __call__(self, release: Any, samples: Resident, classes: Any, **options: Any) -> Any:
         self.calls.append({"release": release, "samples": samples.labels.tolist(), **options})
-        if options["lr"] in self.diverging and options["steps"] >= self.at_length:
+        there = self.on in (None, len(samples)) and options["steps"] >= self.at_length
+        if options["lr"] in self.diverging and there:
             raise TrainingDivergedError("inf")
         return type("Stolen", (), {"model": options["lr"], "log": None})()
 
@@ -125,6 +129,48 @@ def test_the_best_rate_is_confirmed_at_full_length(monkeypatch: pytest.MonkeyPat
     assert found.best == Trial(1e-2, 0.3, 0.3), "the rate stays, what is known of it changes"
     assert len(found.trials) == 4
     assert found.steps == 3 * 10 + 40 + 40
+
+
+@pytest.mark.parametrize(
+    ("at_length", "taken"),
+    [
+        ({1e-3: 0.6, 1e-2: 0.7}, 1e-2),
+        ({1e-3: 0.7, 1e-2: 0.6}, 1e-3),
+        ({1e-3: 0.7, 1e-2: 0.7}, 1e-3),
+    ],
+    ids=["short trials misled", "they did not", "of equals theirs"],
+)
+def test_the_usual_rate_is_confirmed_beside_another(
+    monkeypatch: pytest.MonkeyPatch, at_length: dict[float, float], taken: float
+) -> None:
+    """Short trials favour what starts fast: from scratch rates too low to arrive."""
+    recipe = RECIPE.model_copy(update={"confirm": True})
+    attack, short = Recorder(), {1e-3: 0.9, 1e-2: 0.1, 1e-1: 0.0}
+    monkeypatch.setattr(
+        "ntprune.audit.search.evaluate",
+        lambda model, _: ((at_length if len(attack.calls) > 3 else short)[model], 1.0),
+    )
+    monkeypatch.setattr("ntprune.audit.search.held_out", lambda count, _: 5)
+    found = search(Thief(attack, "R", ("a",), recipe, 5), SAMPLES)  # type: ignore[arg-type]
+    assert [(c["lr"], c["steps"]) for c in attack.calls[3:]] == [
+        (1e-3, 40),
+        (1e-2, 40),
+        (taken, 40),
+    ]
+    assert found.best == Trial(taken, at_length[taken], 1.0)
+    assert found.stolen.model == taken
+    assert found.steps == recipe.total_steps(10) == 3 * 10 + 3 * 40
+
+
+def test_what_diverges_only_in_the_final_run_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the other one that was confirmed."""
+    recipe = RECIPE.model_copy(update={"confirm": True})
+    attack = Recorder((1e-2,), at_length=40, on=10)
+    scores = {1e-3: (0.8, 1.0), 1e-2: (0.9, 1.0), 1e-1: (0.0, 1.0)}
+    monkeypatch.setattr("ntprune.audit.search.choose", lambda trials, *_: trials[0])
+    monkeypatch.setattr("ntprune.audit.search.evaluate", lambda model, _: scores[model])
+    found = search(Thief(attack, "R", ("a",), recipe, 5), SAMPLES)  # type: ignore[arg-type]
+    assert found.stolen.model == 1e-3
 
 
 def test_a_rate_that_diverges_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

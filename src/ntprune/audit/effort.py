@@ -49,7 +49,7 @@ def effort(job: Job, given: Prepared) -> Effort:
 def _attack(n: int, recipe: Recipe, test: int) -> Effort:
     cut = held_out(n, recipe.validation_share)
     search = recipe.total_steps(n) - recipe.steps(n)
-    trials = len(recipe.lrs) + recipe.confirm
+    trials = len(recipe.lrs) + (min(2, len(recipe.lrs)) if recipe.confirm else 0)
     steps = Counter({min(recipe.batch, n - cut): search})
     steps[min(recipe.batch, n)] += recipe.steps(n)
     # Most attacks estimate statistics on what they have trained on.

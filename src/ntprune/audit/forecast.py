@@ -30,7 +30,7 @@ class Forecast:
     Attributes:
         jobs: that the audit consists of.
         new: those of them whose result is not in the ledger.
-        steps: optimiser steps of the new jobs.
+        steps: the most optimiser steps that the new jobs take.
         seconds: estimate of the wall time.
         engine, workers: that the estimate is for.
         device: on which a step was timed; the CPU where only the engine's nodes have the jobs' own.

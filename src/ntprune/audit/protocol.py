@@ -28,8 +28,9 @@ class Recipe(BaseModel):
         search_share: steps of a trial relative to the final run.
         prior: the rate that a thief takes as long as its held-out images don't tell another apart
             from it; the geometric middle of the grid if none is given.
-        confirm: whether the best rate is tried once more at the length of the final run. A thief
-            chooses between attacks by the last trial, and short ones favour what starts fast.
+        confirm: whether the best rate is tried once more at the length of the final run, beside the
+            usual one if that is another. Short trials favour what starts fast, and a thief chooses
+            between attacks by the last one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,14 +56,20 @@ class Recipe(BaseModel):
         """The rate of the prior."""
         return self.prior or math.sqrt(min(self.lrs) * max(self.lrs))
 
+    @property
+    def nearest(self) -> float:
+        """The rate of the grid that is nearest to the usual one."""
+        return min(self.lrs, key=lambda lr: abs(math.log(lr / self.usual)))
+
     def trial_steps(self, samples: int) -> int:
         """Optimiser steps of a trial."""
         return max(1, round(self.steps(samples) * self.search_share))
 
     def total_steps(self, samples: int) -> int:
-        """Optimiser steps of a point: the final run and the search before it."""
+        """The most optimiser steps of a point: the final run and the search before it."""
         search = len(self.lrs) * self.trial_steps(samples)
-        return search + self.steps(samples) * (2 if self.confirm else 1)
+        confirmed = min(2, len(self.lrs)) if self.confirm else 0
+        return search + self.steps(samples) * (1 + confirmed)
 
 
 class Protocol(BaseModel):

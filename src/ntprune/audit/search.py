@@ -25,7 +25,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """The final run with the best learning rate on all samples, and what led there."""
+    """The final run with the best learning rate on all samples, and what led there.
+
+    Attributes:
+        stolen: what the final run left.
+        best: the last trial of its rate.
+        trials: all, short ones first.
+        steps: optimiser steps of the final run and of all trials.
+    """
 
     stolen: Stolen
     best: Trial
@@ -94,7 +101,10 @@ class Thief:
 def search(thief: Thief, samples: Resident) -> Found:
     """Try every learning rate on part of `samples`, then attack with the best on all of them.
 
-    Where the recipe confirms, what is reported of the best is a trial of full length. A rate that
+    Where the recipe confirms, the best is tried at full length, and beside it the usual rate if the
+    best is another: short trials favour rates that start fast, and where no rate has learnt
+    anything yet chance chooses. Of the two the one with more held-out images right is taken, of
+    equals the best of the short trials; what is reported is its trial of full length. A rate that
     diverges only at that length is left for the next best, so that no attack fails where a thief
     would have gone on.
 
@@ -108,20 +118,23 @@ def search(thief: Thief, samples: Resident) -> Found:
     recipe, count = thief.recipe, len(samples)
     tried = thief.attempt(samples, recipe.lrs, recipe.trial_steps(count))
     left, steps = [*tried], recipe.steps(count)
+    taken = len(recipe.lrs) * recipe.trial_steps(count)
     while left:
         best = choose(left, held_out(count, recipe.validation_share), recipe.usual)
         left.remove(best)
+        ranked = [best]
         if recipe.confirm:
-            confirmed = thief.attempt(samples, [best.lr], steps)
-            if not confirmed:
+            rates = [best.lr, *(trial.lr for trial in left if trial.lr == recipe.nearest)]
+            ranked = thief.attempt(samples, rates, steps)
+            tried += ranked
+            taken += len(rates) * steps
+        for trial in sorted(ranked, key=lambda trial: -trial.accuracy):  # equals keep their order
+            taken += steps
+            try:
+                final = thief.train(samples, trial.lr, steps)
+            except TrainingDivergedError:
                 continue
-            tried += confirmed
-            best = confirmed[0]
-        try:
-            final = thief.train(samples, best.lr, steps)
-        except TrainingDivergedError:
-            continue
-        return Found(final, best, tried, recipe.total_steps(count))
+            return Found(final, trial, tried, taken)
     raise TrainingDivergedError(
         f"attack '{thief.attack.name}' diverged at every learning rate of {list(recipe.lrs)}"
     )

@@ -83,7 +83,7 @@ def audit(
         found = forecast(prepare(release, data, **what), **how)
         lines = [
             f"{found.jobs} jobs, {found.new} of them new ({found.jobs - found.new} in the ledger)",
-            f"{found.steps:,} optimiser steps to take",
+            f"at most {found.steps:,} optimiser steps to take",
             f"estimate: {span(found.seconds)} with engine {engine}, {found.workers} at a time, on "
             f"{found.device} (from a few steps timed on this machine)",
         ]
