@@ -90,8 +90,8 @@ def judge(report: Report) -> Verdict:
 def _smaller(left: Envelope, bare: Envelope) -> bool:
     """Whether `left` is below `bare` by more than chance.
 
-    The 95 % interval of their difference, from those of the two (MOVER: Zou & Donner 2008, section
-    2), is above zero. Thieves have the same images in both, which it doesn't make use of.
+    The 95 % interval of their difference, made of those of the two (MOVER; Zou & Donner 2008), is
+    above zero. Thieves have the same images in both, which it doesn't make use of.
     """
     below = confidence(bare)
     above = confidence(left)
