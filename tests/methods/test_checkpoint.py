@@ -17,7 +17,7 @@ from tests.release.toys import TINY, files
 
 from ntprune.domains import Domain
 from ntprune.errors import ConstraintError, NtpruneError, OutputError
-from ntprune.methods import protect
+from ntprune.methods import checkpoint, protect
 from ntprune.methods.checkpoint import Checkpoint
 from ntprune.release import Release
 
@@ -139,6 +139,28 @@ def test_a_disk_that_fills_up_on_the_way(point: Checkpoint) -> None:
             Checkpoint(point.file.parent, OURS).save({"a": torch.zeros(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert point.load() == {"a": 1}
+    assert list(files(point.file.parent)) == ["state"]
+
+
+@pytest.mark.parametrize("writes", [1, 2, 9, 20])
+def test_an_interrupt_on_the_way(
+    writes: int, point: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays one, wherever in torch's own writer it comes."""
+    point.save({"a": 1})
+    left = [writes]
+    write = checkpoint._Hashed.write
+
+    def stop(self: Any, data: bytes) -> int:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return write(self, data)
+
+    monkeypatch.setattr(checkpoint._Hashed, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        Checkpoint(point.file.parent, OURS).save({"a": torch.zeros(100_000)})
     assert point.load() == {"a": 1}
     assert list(files(point.file.parent)) == ["state"]
 

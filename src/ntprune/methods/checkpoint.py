@@ -19,7 +19,7 @@ from ntprune.release.atomic import draft_of, sweep
 from ntprune.release.card import versions
 
 # Of what methods save: raised when a state of before could not be gone on from.
-STATE = 7
+STATE = 8
 
 
 class _Hashed:
@@ -28,26 +28,13 @@ class _Hashed:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.sha256 = hashlib.sha256()
-        self._refused: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.sha256.update(data)
-        try:
-            if not self._refused:
-                self._file.write(data)
-        except OSError as error:
-            # Who calls is torch's own writer, which doesn't survive an error.
-            self._refused = error
-        return len(data)
+        return self._file.write(data)
 
     def flush(self) -> None:
-        """The end of a `torch.save`.
-
-        Raises:
-            OSError: what a write was refused with.
-        """
-        if self._refused:
-            raise self._refused
+        self._file.flush()
 
 
 class Checkpoint:
@@ -116,7 +103,13 @@ class Checkpoint:
         with draft_of(self.file) as file:
             rest = _Hashed(file)
             file.write(self._first(rest.sha256.hexdigest()))  # to be replaced by one as long
-            torch.save(dict(state), cast(BinaryIO, rest))
+            try:
+                torch.save(dict(state), cast(BinaryIO, rest))
+            except RuntimeError as error:
+                # Whatever stops a write (a full disk, Ctrl-C), torch ends with an error of its own.
+                if error.__context__ is not None:
+                    raise error.__context__ from None
+                raise
             file.seek(0)
             file.write(self._first(rest.sha256.hexdigest()))
         end = time.monotonic()

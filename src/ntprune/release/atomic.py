@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import secrets
@@ -110,8 +109,6 @@ def write_folder(path: Path) -> Iterator[Path]:
     require_new(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}"):
-            shutil.rmtree(left, ignore_errors=True)  # by a process that was killed
         draft = _draft(path)
         draft.mkdir()
         try:

@@ -12,8 +12,7 @@ from ntprune.report.load import load
 from ntprune.report.markdown import to_markdown
 
 # As templates/report.md.j2 begins, and what is near the top of report.html.j2.
-_FIRST, _TITLE = b"# Model protection audit: ", b"<title>Model protection audit: "
-_TOP = 2000
+_FIRST, _TITLE, _TOP = b"# Model protection audit: ", b"<title>Model protection audit: ", 2000
 
 
 def render(audits: Sequence[Path], out: Path) -> Path:
@@ -40,9 +39,9 @@ def render(audits: Sequence[Path], out: Path) -> Path:
     beside = out.with_suffix(".md")
     if not audits:
         raise AuditError("no audit folder given: name at least one that 'ntprune audit' wrote")
-    for file, mark in ((out, _TITLE), (beside, _FIRST)):
+    for file, mark, within in ((out, _TITLE, _TOP), (beside, _FIRST, len(_FIRST))):
         with reading(file, OutputError):
-            if file.exists() and mark not in file.read_bytes()[:_TOP]:
+            if file.exists() and mark not in file.read_bytes()[:within]:
                 raise OutputError(
                     f"{file} is no report and would be replaced by one: choose another --out"
                 )

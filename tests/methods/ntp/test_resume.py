@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.release.toys import TINY, files
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from ntprune.methods.ntp import finish
 from ntprune.methods.ntp.controller import Controller
 from ntprune.methods.ntp.objective import Objective
 from ntprune.methods.ntp.recovery import Recovery
+from ntprune.models import Model
 from ntprune.release import Release
 
 Data = tuple[Release, Domain, Domain]
@@ -90,3 +92,31 @@ def test_that_the_loss_diverged_once(
 
 def test_the_pruned_weights_that_no_finish_follows(data: Data, tmp_path: Path) -> None:
     stopped_and_whole(data, tmp_path / "p", "ADMM rounds", finish=0)
+
+
+def test_that_the_finish_had_ended_early(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a loss that diverged for good: what had been the strongest check is not trained on."""
+    checked: list[dict[str, Tensor]] = []
+    healthy = Objective.recover
+
+    def thief(model: Model, *_: Any, **__: Any) -> float:
+        checked.append(model.copy().module.state_dict())
+        return -1.0
+
+    def stop(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage == "finish" and done == total:
+            raise InterruptedError
+
+    monkeypatch.setattr(finish, "quick_thief", thief)
+    monkeypatch.setattr(
+        Objective, "recover", lambda self: healthy(self) * (math.nan if checked else 1.0)
+    )
+    given = TINY | {"finish": 3, "checks": 3, "device": "cpu"}
+    with pytest.raises(InterruptedError):
+        protect(*data, checkpoint=tmp_path / "p", progress=stop, **given)
+    monkeypatch.setattr(Objective, "recover", healthy)
+    found = protect(*data, checkpoint=tmp_path / "p", **given).model.module.state_dict()
+    assert len(checked) == 1
+    assert all(torch.equal(found[name], value) for name, value in checked[0].items())

@@ -138,6 +138,7 @@ class Finish:
         return {
             "masks": dict(self.masks),
             "done": self.done,
+            "total": self.total,
             "controller": self.controller.state_dict(),
             "best": self.best,
             "source": self.source.state_dict(),
@@ -147,7 +148,7 @@ class Finish:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`; its masks are those of the constructor."""
-        self.done = state["done"]
+        self.done, self.total = state["done"], state["total"]
         self.controller.load_state_dict(state["controller"])
         self.best = state["best"]
         self.source.load_state_dict(state["source"])
