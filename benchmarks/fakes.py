@@ -20,7 +20,7 @@ from tests.fakes.fake import MARGIN, Fake
 from tests.fakes.table import FAKES
 
 import ntprune
-from ntprune.audit import Report, audit
+from ntprune.audit import audit
 from ntprune.domains import Domain
 from ntprune.experiments.common.machine import machine
 from ntprune.methods import pretrain
@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for fake in FAKES:
         if fake.name in given.only:
-            rows.append(measure(fake, base, source, target, given.out, **rules))
+            row = measure(fake, base, source, target, given.out, **rules)
+            rows.append(row | naive_gaps(fake, base, target, given.out))
             print(rows[-1], file=sys.stderr, flush=True)
     command = shlex.join(["python", "-m", "benchmarks.fakes", *(arguments or sys.argv[1:])])
     document = {
@@ -106,9 +107,8 @@ def measure(
         rules: `protocol` and other arguments of `ntprune.audit`.
 
     Returns:
-        A row of the record. `naive` and `naive_bare` are the seller's figure (accuracy, 0 to 1) for
-        the fake and for the unprotected model, `naive_mean_gap` and `naive_bare_mean_gap` the mean
-        gaps of the seller's thief over the audit's budgets.
+        A row of the record but for `naive_gaps`. `naive` and `naive_bare` are the seller's figure
+        (accuracy, 0 to 1) for the fake and for the unprotected model.
     """
     place = out / fake.name
     if not place.exists():
@@ -121,19 +121,17 @@ def measure(
         ledger=out / "jobs",
         **rules,
     ).report
-    release, kept = load(place), out / "sold"
-    naive = _sold(fake, release, target, found.budgets, kept / f"{fake.name}.json")
-    naive_bare = _sold(fake, base, target, found.budgets, kept / f"{fake.name}-unprotected.json")
+    naive, naive_bare = (
+        curve[fake.pitch.samples] for curve in _sold(fake, base, target, out, [fake.pitch.samples])
+    )
     bare = found.controls["unprotected"].envelope.mean_gap
     flags = {flag.name for flag in found.flags}
     return {
         "fake": fake.name,
         "pitch": fake.pitch.words,
-        "naive": naive[fake.pitch.samples],
-        "naive_bare": naive_bare[fake.pitch.samples],
-        "fooled": naive[fake.pitch.samples] < naive_bare[fake.pitch.samples] - MARGIN,
-        "naive_mean_gap": _gap(naive, found),
-        "naive_bare_mean_gap": _gap(naive_bare, found),
+        "naive": naive,
+        "naive_bare": naive_bare,
+        "fooled": naive < naive_bare - MARGIN,
         "source_drop_pp": found.source.drop_pp,
         "protocol": found.protocol,
         "budgets": found.budgets,
@@ -150,25 +148,41 @@ def measure(
     }
 
 
-def _sold(
-    fake: Fake, release: Release, target: Domain, budgets: Sequence[int], file: Path
-) -> dict[int, float]:
-    """The seller's accuracy of `release` by target images; what `file` has is not measured again.
+def naive_gaps(fake: Fake, base: Release, target: Domain, out: Path) -> dict[str, float]:
+    """The seller's thief in the unit of the audit: its mean gaps to the audit's own scratch.
 
-    Counts are the one that the fake is sold on, and `budgets`.
+    Args:
+        fake, base, target, out: as `measure` had them, and after it.
+
+    Returns:
+        `naive_mean_gap` of the fake and `naive_bare_mean_gap` of the unprotected model.
     """
-    kept: dict[str, float] = json.loads(file.read_bytes()) if file.exists() else {}
-    for n in sorted({fake.pitch.samples, *budgets}):
-        if str(n) not in kept:
-            kept[str(n)] = fake.pitch(release, target, n)
-            write_file(file, json.dumps(kept).encode())
-    return {int(n): accuracy for n, accuracy in kept.items()}
+    found = json.loads((out / "audits" / fake.name / "report.json").read_bytes())
+    budgets, scratch = found["budgets"], found["scratch"]["curve"]
+    gaps = (
+        round(mean_gap(budgets, [curve[n] for n in budgets], scratch), 4)
+        for curve in _sold(fake, base, target, out, budgets)
+    )
+    return dict(zip(("naive_mean_gap", "naive_bare_mean_gap"), gaps, strict=True))
 
 
-def _gap(naive: dict[int, float], found: Report) -> float:
-    """The seller's thief in the unit of the audit: its mean gap to the audit's own scratch."""
-    curve = [naive[n] for n in found.budgets]
-    return round(mean_gap(found.budgets, curve, found.scratch.curve), 4)
+def _sold(
+    fake: Fake, base: Release, target: Domain, out: Path, counts: Sequence[int]
+) -> list[dict[int, float]]:
+    """The seller's accuracy by target images, of the fake and of the unprotected model.
+
+    What is kept below `out` is not measured again.
+    """
+    curves = []
+    for release, name in ((load(out / fake.name), ""), (base, "-unprotected")):
+        file = out / "sold" / f"{fake.name}{name}.json"
+        kept: dict[str, float] = json.loads(file.read_bytes()) if file.exists() else {}
+        for n in counts:
+            if str(n) not in kept:
+                kept[str(n)] = fake.pitch(release, target, n)
+                write_file(file, json.dumps(kept).encode())
+        curves.append({n: kept[str(n)] for n in counts})
+    return curves
 
 
 def table(document: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.realdata
 
 SMALL = Protocol(
     name="small/1",
-    points=3,
+    points=2,
     last=256,
     seeds=2,
     recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=40, epochs=1),

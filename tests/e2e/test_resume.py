@@ -22,7 +22,7 @@ from ntprune.methods import pretrain, protect
 from ntprune.release.atomic import sha256
 
 KILLS = 2
-ATTACKS, CONTROLS = ("finetune-new-head", "masked-new-head"), ("unprotected", "magnitude")
+ATTACKS, CONTROLS = ("finetune-new-head",), ("unprotected", "magnitude")
 
 
 def small(path: Path, seed: int, classes: int) -> str:

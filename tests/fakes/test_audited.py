@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.fakes import END, START, base_model, filled, measure, table
+from benchmarks.fakes import END, START, base_model, filled, measure, naive_gaps, table
 from tests.fakes.fake import TRICKS, Fake
 from tests.fakes.table import FAKES
 
@@ -74,6 +74,7 @@ def test_the_record(base: Release, source: Domain, target: Domain, ledger: Path)
     assert row["naive"] < 0.2 < row["naive_bare"]
     assert row["share"] < 0, "kept-head fine-tuning alone is fooled"
     assert row["fooled"]
+    row |= naive_gaps(fake, base, target, ledger)
     assert row["naive_mean_gap"] < 0
     assert row["naive_mean_gap"] < row["naive_bare_mean_gap"] - 0.1
     assert row["naming_flags"] == ["unusual-scale"]
