@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from tests.audit.test_flags import CALM
 from tests.fakes.fake import Fake
 from tests.fakes.table import FAKES
-from torch import Tensor
+from torch import Tensor, nn
 
 from ntprune.audit.fingerprint import (
     filter_directions,
@@ -26,7 +26,7 @@ from ntprune.audit.flags import raise_flags
 from ntprune.domains import Domain
 from ntprune.engine import Resident
 from ntprune.methods import make_method
-from ntprune.models import Model
+from ntprune.models import Model, Preprocessing, wrap
 from ntprune.release import Release
 
 
@@ -237,3 +237,31 @@ def test_the_model_is_only_looked_at(tiny_base: Release, images: Resident) -> No
     assert model.module.training
     assert all(torch.equal(before[k], v) for k, v in model.module.state_dict().items())
     assert not any(layer._forward_pre_hooks for layer in model.module.modules())
+
+
+class Kernel(nn.Module):
+    """A layer of one's own, which calls its weights as it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.randn(4, 1, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(4))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.conv2d(images, self.kernel, self.bias)
+
+
+def test_weights_of_any_name_are_looked_at() -> None:
+    net = nn.Sequential(nn.Sequential(Kernel(), nn.Flatten()), nn.Linear(4 * 36, 3))
+    pre = Preprocessing(channels=1, size=8, mean=(0.5,), std=(0.25,))
+    model = wrap(net, encoder="0", head="1", classes=("a", "b", "c"), preprocessing=pre)
+    before = weight_scales(model)["0.0.kernel"]
+    with torch.no_grad():
+        net[0][0].kernel.mul_(0.01)
+        net[0][0].kernel[0].mul_(1e4)
+        net[0][0].bias[1] = 1e3
+    scales, lone = whole_scales(model), lone_channels(model)
+    assert scales["0.0.kernel"] == pytest.approx(weight_scales(model)["0.0.kernel"])
+    assert scales["0.0.kernel"] > 10 * before
+    assert lone["0.0.kernel"] > 1e3
+    assert lone["0.0.bias"] > 1e3

@@ -46,7 +46,7 @@ def test_what_a_protocols_name_also_stands_for() -> None:
         },
     }  # fmt: skip
     assert subsets.SOURCE_IMAGES == 1000
-    assert REVISION == 9
+    assert REVISION == 10
 
 
 def test_no_frozen_protocol_is_gone() -> None:

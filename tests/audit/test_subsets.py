@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ntprune.audit.subsets import held_out, subset
+from ntprune.audit.subsets import held_out, hold_out, subset
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(torch.tensor)
 SEEDS = st.integers(0, 2**31)
@@ -70,3 +70,46 @@ def test_something_is_held_out_and_something_left(n: int, share: float) -> None:
 @pytest.mark.parametrize(("n", "cut"), [(2, 1), (3, 1), (8, 2), (100, 20)])
 def test_a_fifth(n: int, cut: int) -> None:
     assert held_out(n, 0.2) == cut
+
+
+@given(LABELS, SEEDS, st.floats(0.05, 0.5), st.data())
+def test_what_is_held_out_is_held_out_of_every_class_alike(
+    labels: torch.Tensor, seed: int, share: float, data: st.DataObject
+) -> None:
+    n = data.draw(st.integers(2, max(2, len(labels))))
+    assume(n <= len(labels))
+    mine = labels[subset(labels, n, seed)]
+    held = hold_out(mine, share)
+    assert int(held.sum()) == held_out(n, share)
+    counts = torch.bincount(mine)
+    most = [min(int(share * c) + 1, c - 1) if c else 0 for c in counts.tolist()]
+    taken: dict[int, int] = dict.fromkeys(range(len(most)), 0)
+    wanted = []
+    for place, label in enumerate(mine.tolist()):
+        if len(wanted) < held_out(n, share) and taken[label] < most[label]:
+            wanted.append(place)
+            taken[label] += 1
+    # Too few others: the last of a class, too.
+    rest = [place for place in range(n) if place not in wanted]
+    wanted += rest[: held_out(n, share) - len(wanted)]
+    assert held.nonzero()[:, 0].tolist() == sorted(wanted)
+
+
+@given(st.integers(2, 12), st.integers(2, 40), SEEDS, st.data())
+def test_of_even_classes_the_first_samples_are_held_out(
+    classes: int, each: int, seed: int, data: st.DataObject
+) -> None:
+    labels = torch.arange(classes * each) % classes
+    n = data.draw(st.integers(2 * classes, len(labels)))
+    cut = held_out(n, 0.2)
+    held = hold_out(labels[subset(labels, n, seed)], 0.2)
+    assert held.tolist() == [True] * cut + [False] * (n - cut)
+
+
+def test_a_rare_class_is_not_held_out_as_a_whole() -> None:
+    counts = torch.tensor([280] * 7 + [40] * 3)
+    labels = torch.repeat_interleave(torch.arange(10), counts)
+    mine = labels[subset(labels, 2000, 0)]
+    held = hold_out(mine, 0.2)
+    assert torch.bincount(mine[held])[7:].tolist() == [9, 9, 9]
+    assert torch.bincount(mine[held], minlength=10)[:7].min() >= 50

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from torchvision.ops import FrozenBatchNorm2d
 
 from ntprune.errors import ModelMismatchError, SettingsError
@@ -229,6 +230,24 @@ def counting() -> nn.Module:
     return module
 
 
+def followed(last: nn.Module) -> nn.Module:
+    """A network with something behind its classifier."""
+    module = Own()
+    module.tail.append(last)
+    return module
+
+
+class Gated(nn.Module):
+    """Logits times what a second layer says of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(3, 1)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits * self.gate(logits).sigmoid()
+
+
 class Paired(nn.Module):
     """The head unpacks what the encoder returns."""
 
@@ -279,6 +298,13 @@ def test_a_head_that_is_one_layer() -> None:
         (Own, {"classes": ("a", "b", "a")}, "classes a, b, a: name at least two, each once"),
         (lambda: normed(nn.utils.weight_norm), {}, "layer 'body.0' computes its weight from"),
         (lambda: normed(nn.utils.parametrizations.weight_norm), {}, "remove_parametrizations"),
+        (
+            lambda: normed(lambda layer: prune.l1_unstructured(layer, "weight", 0.5)),
+            {},
+            "layer 'body.0' keeps in 'weight' a tensor that was computed.*prune.remove",
+        ),
+        (lambda: followed(nn.BatchNorm1d(3)), {}, r"the last nn\.Linear .* the last word"),
+        (lambda: followed(Gated()), {}, r"the last nn\.Linear .* the last word"),
         (lambda: counting(), {}, "parameter 'body.count' is torch.int64, expected floating"),
         (lambda: Paired(), {}, "the encoder returns tuple, expected one tensor"),
         (lambda: Talkative(), {}, r"module returns dict, expected logits"),

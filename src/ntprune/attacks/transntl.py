@@ -74,8 +74,8 @@ class TransNTL(Attack):
             climb.up(value)
             # A kind of corruption counts the more, the further it has drifted off.
             nonlocal weights
-            weights = weights * (self.SHIFT_RATE * apart).exp()
-            weights = weights / weights.sum()
+            # By logarithms: a head of large logits would make the factors endless.
+            weights = (weights.log() + self.SHIFT_RATE * apart).softmax(0)
             return loss(views, labels)[0]
 
         return theft.train(

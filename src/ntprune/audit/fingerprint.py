@@ -61,21 +61,25 @@ def lone_channels(model: Model) -> dict[str, float]:
     """How far the channel that stands out most stands out of its layer, by name of the parameter.
 
     Of a weight, the length of the longest filter in the median length of those that are not zero;
-    of a bias, its largest value in that length, or in the median bias where this is larger. One
-    channel that nothing reads can carry a value that blinds all others as soon as a thief trains.
+    of a bias, its largest value in that length, or in the median bias, zeros included, where this
+    is larger. One channel that nothing reads can carry a value that blinds all others as soon as a
+    thief trains.
     """
     found = {}
     for name, layer in model.module.named_modules():
-        weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
-        if not isinstance(weight, nn.Parameter):
-            continue
-        lengths = weight.detach().to(widest(weight.device)).flatten(1 if weight.dim() > 1 else 0)
-        lengths = lengths.square().mean(1).sqrt() if weight.dim() > 1 else lengths.abs()
-        usual = _median(lengths)
-        found[f"{name}.weight"] = _ratio(lengths.max(), usual)
-        if isinstance(bias, nn.Parameter):
-            sizes = bias.detach().to(widest(bias.device)).abs()
-            found[f"{name}.bias"] = _ratio(sizes.max(), torch.maximum(usual, _median(sizes)))
+        own = dict(layer.named_parameters(recurse=False))
+        usual = None
+        for part, weight in own.items():
+            if not _is_weight(part, weight):
+                continue
+            lengths = weight.detach().to(widest(weight.device)).abs()
+            if weight.dim() > 1:
+                lengths = lengths.flatten(1).square().mean(1).sqrt()
+            usual = _median(lengths)
+            found[f"{name}.{part}"] = _ratio(lengths.max(), usual)
+        if usual is not None and "bias" in own:
+            sizes = own["bias"].detach().to(usual).abs()
+            found[f"{name}.bias"] = _ratio(sizes.max(), torch.maximum(usual, sizes.median()))
     return found
 
 
@@ -93,7 +97,12 @@ def _ratio(largest: Tensor, usual: Tensor) -> float:
 
 
 def _weights(model: Model) -> Iterator[tuple[str, Tensor]]:
-    return ((n, p.detach()) for n, p in model.module.named_parameters() if n.endswith("weight"))
+    return ((n, p.detach()) for n, p in model.module.named_parameters() if _is_weight(n, p))
+
+
+def _is_weight(name: str, parameter: Tensor) -> bool:
+    """What has filters, whatever a layer of one's own calls it, or scales what is normalised."""
+    return parameter.dim() >= 2 or name.endswith("weight")
 
 
 def _size(values: Tensor) -> float:

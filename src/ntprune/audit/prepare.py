@@ -60,8 +60,6 @@ def prepare(
             or target that is no domain.
     """
     require_domain(target, "target")
-    if source is not None:
-        require_domain(source, "source")
     # Engines may run jobs in processes with another working folder.
     folder = Path(release).resolve()
     released = load(folder)
@@ -170,6 +168,7 @@ def _base(path: Path, released: Release, base: str | Path | None) -> tuple[Relea
 
 def _source(released: Release, source: Domain | None, root: str | Path | None) -> Domain:
     record = released.card.source
-    source = source or domain(record.name, root)
+    source = domain(record.name, root) if source is None else source
+    require_domain(source, "source")
     require_source(released.card, source)
     return source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,13 +38,13 @@ class Recipe(BaseModel):
 
     optimiser: Optimiser = "adamw"
     schedule: Schedule = "one-cycle"
-    lrs: tuple[float, ...] = Field(min_length=1)
-    weight_decay: float = 5e-4
-    batch: int = 64
-    epochs: float = 5
-    min_steps: int = 100
-    validation_share: float = 0.2
-    search_share: float = 0.25
+    lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    batch: int = Field(default=64, ge=1)
+    epochs: float = Field(default=5, ge=0)
+    min_steps: int = Field(default=100, ge=1)
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+    search_share: float = Field(default=0.25, gt=0)
     prior: float | None = Field(default=None, gt=0)
     confirm: bool = False
 
@@ -93,7 +94,7 @@ class Protocol(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    first: int = 8
+    first: int = Field(default=8, ge=FEWEST)
     points: int = Field(default=5, ge=2)
     last: int = 8192
     shares: tuple[float, ...] = ()

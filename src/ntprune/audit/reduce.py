@@ -45,7 +45,8 @@ class Reduction:
             kept = _among(self.attacks, rules.attacks, "attack", rules.name)
             controls = {name: _shared(mine, kept) for name, mine in controls.items()}
             changes["attacks"] = kept
-            # The thief from scratch has the recipes that the others have, and no more.
+            # The thief from scratch has the main recipe, as controls have, and of the others those
+            # that an attack is left with.
             changes["variants"] = {
                 name: recipe
                 for name, recipe in rules.variants.items()

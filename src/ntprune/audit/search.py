@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ntprune.attacks import Attack, Stolen
 from ntprune.audit.protocol import Recipe
-from ntprune.audit.subsets import held_out
+from ntprune.audit.subsets import held_out, hold_out
 from ntprune.engine import Resident, evaluate, stream_seed
 from ntprune.errors import TrainingDivergedError
 from ntprune.release import Release
@@ -59,13 +59,9 @@ class Thief:
     source: Resident | None = None
 
     def attempt(self, samples: Resident, lrs: Iterable[float], steps: int) -> list[Trial]:
-        """Rates tried on part of `samples`, judged on the rest; those that diverge are left out.
-
-        The first samples of a nested, balanced subset are a balanced slice, so they are held out.
-        """
-        cut = held_out(len(samples), self.recipe.validation_share)
-        slice_ = Resident(samples.images[:cut], samples.labels[:cut])
-        rest = Resident(samples.images[cut:], samples.labels[cut:])
+        """Rates tried on part of `samples`, judged on the rest; those that diverge are left out."""
+        held = hold_out(samples.labels, self.recipe.validation_share)
+        slice_, rest = samples.take(held.nonzero()[:, 0]), samples.take((~held).nonzero()[:, 0])
         trials = []
         for lr in lrs:
             try:

@@ -125,6 +125,6 @@ def _source(released: Release, root: str | Path | None) -> Domain:
     record = released.card.source
     if not record.name:
         raise AuditError("the release's card names no source: use an attack that needs none")
-    source = domain(record.name, root)
+    source = require_domain(domain(record.name, root), "source")
     require_source(released.card, source)
     return source

@@ -42,3 +42,25 @@ def source_subset(labels: Tensor, seed: int) -> Tensor:
 def held_out(n: int, share: float) -> int:
     """How many of `n` samples the thief holds out while it searches: at least 1, never all."""
     return min(n - 1, max(1, round(share * n)))
+
+
+def hold_out(labels: Tensor, share: float) -> Tensor:
+    """Which of a thief's samples it holds out while it searches (bool, N), `held_out` of them.
+
+    The first ones, which `subset` has dealt from every class alike. But of a class with fewer
+    samples than the others no larger share is held out, or nothing of it would be left to train on;
+    and the last sample of a class is held out only where there are too few others, which takes
+    fewer than 1.25 samples a class with a fifth held out.
+
+    Args:
+        labels: int64, N, in the order of the subset.
+        share: in (0, 1).
+    """
+    counts = torch.bincount(labels)
+    starts = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    rank = torch.empty_like(labels)
+    rank[labels.argsort(stable=True)] = torch.arange(len(labels), device=labels.device) - starts
+    most = torch.minimum((share * counts).floor().long() + 1, counts - 1)
+    held = torch.zeros_like(labels, dtype=torch.bool)
+    held[(rank >= most[labels]).long().argsort(stable=True)[: held_out(len(labels), share)]] = True
+    return held

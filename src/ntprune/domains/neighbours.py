@@ -112,5 +112,5 @@ def restyle(images: Tensor, stream: torch.Generator) -> Tensor:
                 styled[rows], _FAINTEST * styles.contrast(original[rows])
             )
     change = (styled - original).abs().mean((1, 2, 3), keepdim=True)
-    close = change < _TOO_CLOSE * styles.contrast(original)
+    close = change <= _TOO_CLOSE * styles.contrast(original)
     return torch.where(close, 1 - original, styled).mul_(255).round_().to(torch.uint8)

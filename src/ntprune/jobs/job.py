@@ -16,7 +16,7 @@ from ntprune.jobs.context import Context
 
 # To be raised with every change of what a job of the same spec returns: an attack, the search, the
 # form of a result. Finished jobs of other revisions are not found.
-REVISION = 9
+REVISION = 10
 _VERSIONS = {
     "ntprune": version("ntprune"),
     "revision": REVISION,

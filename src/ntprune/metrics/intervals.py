@@ -110,7 +110,7 @@ def paired_share_interval(
         # The likeliest share of images that only `second` has, given the difference.
         linear = (2 * count - lost + won) * difference - lost - won
         constant = -won * difference * (1 - difference)
-        share = (math.sqrt(linear**2 - 8 * count * constant) - linear) / (4 * count)
+        share = (math.sqrt(max(0.0, linear**2 - 8 * count * constant)) - linear) / (4 * count)
         variance = count * (2 * share + difference * (1 - difference))
         distance = count * (middle - difference)
         if distance == 0:

@@ -23,8 +23,9 @@ def find_layout(module: nn.Module, pre: Preprocessing) -> torch.memory_format:
 
     One that takes feature maps apart by `view` does: their strides don't allow it.
     """
-    turned = copy.deepcopy(module).cpu().eval().to(memory_format=torch.channels_last)
+    turned = copy.deepcopy(module).cpu().eval()
     try:
+        turned.to(memory_format=torch.channels_last)
         turned(probe(pre).to(memory_format=torch.channels_last))
     except RuntimeError as error:
         if out_of_memory(error):

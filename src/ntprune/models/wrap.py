@@ -58,6 +58,7 @@ def wrap(
     name = name or f"{type(module).__name__.lower()}-{_structure(module, head)}"
     spec = ModelSpec(architecture=name, classes=classes, preprocessing=preprocessing)
     _check(parts, spec)
+    _check_classifier_alone(module, encoder, head, spec)
     blueprint = copy.deepcopy(module).cpu()
 
     def builder(wanted: ModelSpec) -> Parts:
@@ -142,6 +143,30 @@ def _check(parts: Parts, spec: ModelSpec) -> None:
         )
 
 
+@torch.no_grad()
+def _check_classifier_alone(module: nn.Module, encoder: str, head: str, spec: ModelSpec) -> None:
+    """Other classes, or these in another order, must be a matter of the last `nn.Linear` alone."""
+    net = copy.deepcopy(module).cpu().eval()
+    parts = replace(_split(net, encoder, head), layout=torch.contiguous_format)
+    images, count = probe(spec.preprocessing), len(spec.classes)
+    alone = [m for m in parts.head.modules() if isinstance(m, nn.Linear)][-1].out_features == count
+    if alone:
+        turned = Model(parts, spec).reordered(spec.classes[::-1])
+        alone = torch.allclose(turned.module(images), net(images).flip(1), atol=1e-4)
+    if alone:
+        with torch.random.fork_rng(devices=[]):
+            _resize_classifier(net, head, count + 1)
+        try:
+            alone = net(images).shape[-1] == count + 1
+        except RuntimeError:
+            alone = False
+    if not alone:
+        raise ModelMismatchError(
+            "the last nn.Linear of the head does not have the last word on the classes: end the "
+            "head in the classifier, and move what follows it elsewhere"
+        )
+
+
 def _check_parameters(module: nn.Module) -> None:
     for name, parameter in module.named_parameters():
         if not parameter.is_floating_point():
@@ -157,6 +182,13 @@ def _check_parameters(module: nn.Module) -> None:
                 "as weight_norm): make it plain first, with "
                 "torch.nn.utils.parametrize.remove_parametrizations or remove_weight_norm"
             )
+        for part, value in vars(layer).items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                raise ModelMismatchError(
+                    f"layer '{name}' keeps in '{part}' a tensor that was computed from others, so "
+                    "that it can't be copied: delete it, or make a weight plain with "
+                    "torch.nn.utils.prune.remove or remove_spectral_norm"
+                )
 
 
 def _resize_classifier(module: nn.Module, head: str, classes: int) -> None:
