@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.attacks.thefts import START, base, pruned, resident, state, steal, toy
+from tests.attacks.thefts import START, base, pruned, resident, state, steal, tampered, toy
 
 from ntprune.attacks import make_attack
 from ntprune.attacks.transntl import Climb, corrupted
 from ntprune.engine import Resident, evaluate, reestimate_batchnorm
+from ntprune.models import Model
 
 
 @pytest.mark.parametrize("name", ["mix", "transntl"])
@@ -43,6 +44,17 @@ def test_mixing_keeps_the_source_where_fine_tuning_forgets_it() -> None:
     for stolen in (mixed, tuned):
         reestimate_batchnorm(stolen.model, source)
     assert evaluate(mixed.model, source)[1] < evaluate(tuned.model, source)[1]
+
+
+def test_large_logits_stop_no_repair() -> None:
+    """The corruption that drifts furthest counts for more, but not endlessly so."""
+
+    def loud(model: Model) -> None:
+        for parameter in model.head.parameters():
+            parameter.mul_(1e4)
+
+    stolen = steal("transntl", tampered(loud), steps=6, lr=1e-2)
+    assert all(p.isfinite().all() for p in stolen.model.module.parameters())
 
 
 def test_views_are_of_the_three_kinds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -172,3 +173,25 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_few_for_an_area_or_an_interval(field: str) -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 2"):
         Protocol.model_validate(FROZEN["quick/1"] | {field: 1})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lrs": (0.0,)},
+        {"lrs": (1e-3, -1.0)},
+        {"batch": 0},
+        {"min_steps": 0},
+        {"epochs": -1},
+        {"validation_share": 1.0},
+        {"search_share": 0.0},
+    ],
+)
+def test_a_recipe_that_no_thief_could_follow_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Recipe(**({"lrs": (1e-3,)} | wrong))
+
+
+def test_a_protocol_that_starts_below_three_images_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Protocol(name="own/1", first=2, recipe=Recipe(lrs=(1e-3,)), attacks=(), controls={})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,17 @@ def test_what_is_refused_writes_nothing(folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder.with_name("released.owner"))
     refused(AuditError, r"found none at .*released\.owner.*--base", folder, out)
     assert not out.parent.exists()
+
+
+def test_a_source_that_is_loaded_is_checked_as_one_that_is_given(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its accuracy is reported, so no test image may be one that was trained on."""
+    learnt = replace(toy(0), test=toy(0).train)
+    monkeypatch.setattr(import_module("ntprune.audit.prepare"), "domain", lambda *_: learnt)
+    out = tmp_path / "out"
+    refused(DataInvalidError, "toy0, test split.*in another split", folder, out, source=None)
+    assert not out.exists()
 
 
 def test_other_classes_on_the_card_are_refused(folder: Path, tmp_path: Path) -> None:

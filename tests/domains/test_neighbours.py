@@ -129,6 +129,13 @@ def test_images_too_close_to_their_originals_are_inverted(
     assert torch.equal(restyle(images, generator("same")), 255 - images)
 
 
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_even_images_are_not_their_own_neighbours(value: int) -> None:
+    images = torch.full((100, 1, 8, 8), value, dtype=torch.uint8)
+    styled = restyle(images, generator("even"))
+    assert bool((styled != images).flatten(1).any(1).all())
+
+
 def test_no_image_fades_away() -> None:
     images = domain("syndigits").owner_train.images[:500]
     styled = restyle(images, generator("faint"))

@@ -145,6 +145,14 @@ def test_models_that_agree_everywhere_may_differ_elsewhere() -> None:
     assert 0.05 < high < 0.1
 
 
+@pytest.mark.parametrize("count", [1, 2443, 3316, 10_000])
+def test_models_that_agree_nowhere_have_an_interval_of_any_count(count: int) -> None:
+    """A square root that is zero must not become that of a rounding error below it."""
+    low, high = paired_share_interval([False] * count, [True] * count)
+    assert low == -1
+    assert -1 < high < 1
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_shares_are_in_their_range_and_mirrored(pairs: list[tuple[bool, bool]]) -> None:

@@ -112,5 +112,6 @@ def restyle(images: Tensor, stream: torch.Generator) -> Tensor:
                 styled[rows], _FAINTEST * styles.contrast(original[rows])
             )
     change = (styled - original).abs().mean((1, 2, 3), keepdim=True)
-    close = change <= _TOO_CLOSE * styles.contrast(original)
+    # An even image has no contrast, and less than a step of a pixel's value is no change.
+    close = change < (_TOO_CLOSE * styles.contrast(original)).clamp_min(1 / 255)
     return torch.where(close, 1 - original, styled).mul_(255).round_().to(torch.uint8)
