@@ -24,7 +24,7 @@ REDUCED = Protocol(
     points=2,
     last=1024,
     seeds=2,
-    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=40, epochs=1, confirm=True),
+    recipe=Recipe(lrs=(3e-3, 1e-2), min_steps=40, epochs=1),
     attacks=(*_FREE, "rescale"),
     controls={"unprotected": _FREE},
 )
