@@ -23,8 +23,7 @@ lint: $(STAMP)
 clean:
 	rm -rf demo-out $(VENV)
 
-# Of some ten thousand modules a run imports a part, which Python compiles then.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
